@@ -1,0 +1,105 @@
+"""What the rest of the house knows of a language model: requests in, pieces of text out.
+
+Nothing here imports an engine. `LlamaCppEngine`, `ScriptedModel` and any later client obey
+`ChatModel`; callers hold the protocol, never the class.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Role = Literal["system", "user", "assistant"]
+FinishReason = Literal["stop", "length", "cancelled", "deadline"]
+
+
+class InferenceError(Exception):
+    """A model could not do what was asked; the message says what to do about it."""
+
+
+class ModelUnknown(InferenceError):
+    """No model of that name in the catalogue."""
+
+
+class ModelUnavailable(InferenceError):
+    """The model is known but cannot be used here: not fetched, damaged, or too large."""
+
+
+class PromptTooLong(InferenceError):
+    """The prompt and the answer asked for do not fit the context; nothing was cut silently."""
+
+
+class GrammarInvalid(InferenceError):
+    """The grammar could not be parsed."""
+
+
+@dataclass(frozen=True)
+class Message:
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True)
+class ChatRequest:
+    """One request to a chat model.
+
+    max_tokens:  most tokens to generate
+    temperature: 0 is greedy; `seed` matters only above 0
+    grammar:     GBNF that the answer must obey, root rule `root`
+    stop:        the answer ends before any of these strings
+    priority:    higher goes first when requests wait
+    timeout_s:   wall-clock seconds from submission; then the stream ends with "deadline"
+    """
+
+    messages: tuple[Message, ...]
+    max_tokens: int = 256
+    temperature: float = 0.0
+    seed: int = 0
+    grammar: str | None = None
+    stop: tuple[str, ...] = ()
+    priority: int = 0
+    timeout_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a request produced and what it cost.
+
+    prompt_tokens counts the whole prompt, cached_tokens the part of it that was not computed again.
+    """
+
+    text: str
+    finish_reason: FinishReason
+    prompt_tokens: int
+    cached_tokens: int
+    completion_tokens: int
+    first_token_s: float
+    total_s: float
+
+
+class Stream(Protocol):
+    """An answer on its way: iterate over pieces of text, then read `completion`."""
+
+    def __iter__(self) -> Iterator[str]: ...
+
+    def cancel(self) -> None:
+        """Stop within one decode step. Iteration ends; `completion` says "cancelled"."""
+
+    @property
+    def completion(self) -> Completion:
+        """The whole answer. Iterates to the end first if need be. Raises what the engine raised."""
+
+
+class ChatModel(Protocol):
+    """A chat model that may be called from many threads at once."""
+
+    name: str
+    context_tokens: int
+
+    def stream(self, request: ChatRequest) -> Stream:
+        """Submit a request. Raises PromptTooLong or GrammarInvalid before anything runs."""
+
+    def complete(self, request: ChatRequest) -> Completion: ...
+
+    def count_tokens(self, text: str) -> int: ...

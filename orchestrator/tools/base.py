@@ -1,0 +1,116 @@
+"""What a tool is, and what a program that calls tools leaves behind: intended effects.
+
+A tool is a typed Python function. A tool that only reads runs during the dry-run; a tool that
+writes does not: its call is captured as an `Effect`, shown to the boss, and committed later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, Literal, Protocol
+
+from orchestrator.inference.base import ChatRequest, Completion
+
+EffectKind = Literal["reads", "writes"]
+Row = dict[str, Any]
+Table = list[Row]
+
+
+class ToolError(Exception):
+    """A mistake in how a tool was called. The message goes back to the model, so it says what
+    was expected and what was given."""
+
+
+class FileProblem(Exception):
+    """A file that cannot be used: `name` and a plain `reason` for the boss."""
+
+    def __init__(self, name: str, reason: str):
+        super().__init__(f"{name}: {reason}")
+        self.name = name
+        self.reason = reason
+
+
+@dataclass(frozen=True)
+class Effect:
+    """One intended change: the exact tool and its canonical (JSON) arguments.
+
+    summary: the change in plain words, for the boss ("write totals.csv: 5 rows, 3 columns")
+    """
+
+    tool: str
+    arguments: dict[str, Any]
+    summary: str
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 hex of the canonical JSON of tool and arguments; approvals bind this."""
+        canonical = json.dumps(
+            [self.tool, self.arguments], sort_keys=True, ensure_ascii=False, separators=(",", ":")
+        )
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    name: str
+    size_bytes: int
+    kind: str  # "pdf", "docx", "csv", "text", ... by content, not by extension
+
+
+class Files(Protocol):
+    """The goal's workspace: a flat folder of named files."""
+
+    def list(self) -> Iterable[FileEntry]: ...
+
+    def read(self, name: str) -> bytes:
+        """Raises FileProblem if there is no such file or it may not be read."""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Replace the file atomically: stage, fsync, rename."""
+
+
+class ModelCaller(Protocol):
+    """How tools use the language model. The runtime streams, records and charges each call;
+    the same request within one task is replayed, never sampled again. Thread-safe."""
+
+    def __call__(self, purpose: str, request: ChatRequest) -> Completion: ...
+
+
+@dataclass
+class ToolContext:
+    """What a tool may use while one program of one task runs.
+
+    problems: files that could not be used, gathered here and shown on the goal
+    notes:    remarks for the boss ("3 fields could not be read: ...")
+    effects:  intended effects of this dry-run, in order
+    """
+
+    files: Files
+    model: ModelCaller
+    goal_text: str
+    today: date
+    problems: list[FileProblem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    effects: list[Effect] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A function on offer to programs.
+
+    signature: typed stub shown to the model, one line, e.g. 'sum_by(rows: Table, ...) -> Table'
+    call:      (context, **arguments) -> value; for a tool that writes it appends an Effect
+    commit:    for a tool that writes: performs the effect; called once per effect key
+    """
+
+    name: str
+    effect: EffectKind
+    signature: str
+    description: str
+    parameters: dict[str, Any]  # JSON schema of the arguments
+    call: Callable[..., Any]
+    commit: Callable[[Files, dict[str, Any]], dict[str, Any]] | None = None
