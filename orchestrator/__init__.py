@@ -1,0 +1,1 @@
+"""What makes the staff work: plans, agents, tools, models. Knows `staff`, never `web`."""

@@ -87,6 +87,7 @@ class ToolContext:
     problems: files that could not be used, gathered here and shown on the goal
     notes:    remarks for the boss ("3 fields could not be read: ...")
     effects:  intended effects of this dry-run, in order
+    on_call:  told of each finished call: tool, JSON arguments, JSON result cut for showing
     """
 
     files: Files
@@ -96,6 +97,7 @@ class ToolContext:
     problems: list[FileProblem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
+    on_call: Callable[[str, dict[str, Any], Any], None] = lambda name, arguments, result: None
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 
 from staff.actions import streams
-from staff.models import Goal, ModelCall, Task
+from staff.models import Goal, ModelCall
 
 
 class BudgetSpent(Exception):
@@ -50,11 +50,3 @@ def record(goal_id: int, scope: str, digest: str, **call: Any) -> None:
     Goal.objects.filter(pk=goal_id).update(
         tokens_used=F("tokens_used") + spent, seconds_used=F("seconds_used") + made.total_s
     )
-
-
-@transaction.atomic
-def stream_text(goal_id: int, task_id: int | None, call: str, text: str) -> None:
-    """Persist a piece of what a model is saying and show it on the open pages."""
-
-    task = Task(pk=task_id) if task_id else None
-    streams.append(goal_id, "model.text", task=task, call=call, text=text)

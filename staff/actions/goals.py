@@ -117,6 +117,23 @@ def claim_planning(goal_id: int, lease_s: float) -> int | None:
     return goal.plan_fence
 
 
+def renew_planning(goal_id: int, fence: int, lease_s: float) -> bool:
+    """Extend a planner's lease. False if the planning is no longer its own."""
+    return bool(
+        Goal.objects.filter(
+            pk=goal_id, plan_fence=fence, state=GoalState.PLANNING, is_paused=False
+        ).update(plan_lease_until=timezone.now() + timedelta(seconds=lease_s))
+    )
+
+
+@transaction.atomic
+def tell_planning(goal_id: int, fence: int, kind: str, **data: Any) -> None:
+    """Add an event in the name of a planner; a stale one says nothing."""
+    goal = streams.lock_goal(goal_id)
+    if goal.plan_fence == fence and goal.state == GoalState.PLANNING:
+        streams.append(goal_id, kind, **data)
+
+
 @transaction.atomic
 def release_planning(goal_id: int, fence: int) -> None:
     """Give planning back unfinished; it is nudged again unless the goal is paused."""
@@ -127,6 +144,19 @@ def release_planning(goal_id: int, fence: int) -> None:
     goal.save(update_fields=["plan_lease_until"])
     if not goal.is_paused:
         streams.nudge("plan_goal", goal_id=goal_id, priority=goal.priority)
+
+
+def reap_planning() -> int:
+    """Plan again where a planner's lease ran out. Returns how many goals that were."""
+    overdue = Goal.objects.filter(
+        state=GoalState.PLANNING, is_paused=False, plan_lease_until__lt=timezone.now()
+    )
+    with transaction.atomic():
+        found = list(overdue.select_for_update(skip_locked=True))
+        for goal in found:
+            Goal.objects.filter(pk=goal.pk).update(plan_lease_until=None)
+            streams.nudge("plan_goal", goal_id=goal.pk, priority=goal.priority)
+    return len(found)
 
 
 @transaction.atomic

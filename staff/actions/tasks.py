@@ -20,7 +20,7 @@ from django.utils import timezone
 from staff.actions import goals, streams
 from staff.domain import lifecycle
 from staff.domain.lifecycle import GoalState, TaskState
-from staff.models import Approval, Artifact, Attempt, Effect, Goal, Task, User
+from staff.models import Approval, Artifact, Attempt, Effect, Goal, Outbox, Task, User
 
 logger = logging.getLogger(__name__)
 
@@ -84,21 +84,18 @@ def claim(task_id: int, worker: str, lease_s: float) -> Claim | None:
     return Claim(task_id, goal_id, task.fence)
 
 
-def renew(claims: Sequence[Claim], lease_s: float) -> set[Claim]:
-    """Extend the leases of live attempts. Returns the claims that no longer hold or whose goal
-    is paused: their attempts must stop."""
-    lost = set()
-    for held in claims:
-        renewed = Task.objects.filter(
+def renew(held: Claim, lease_s: float) -> bool:
+    """Extend the lease of a live attempt. False if the claim no longer holds, or its goal is
+    paused: the attempt must stop."""
+    return bool(
+        Task.objects.filter(
             pk=held.task_id,
             fence=held.fence,
             state=TaskState.RUNNING,
             goal__is_paused=False,
             goal__state=GoalState.RUNNING,
         ).update(lease_until=timezone.now() + timedelta(seconds=lease_s))
-        if not renewed:
-            lost.add(held)
-    return lost
+    )
 
 
 @transaction.atomic
@@ -229,10 +226,24 @@ def complete(held: Claim, answer: str, review: dict[str, Any] | None = None) -> 
 
 
 @transaction.atomic
-def fail(held: Claim, reason: str, *, attempts: int, retry_in_s: float | None = None) -> None:
+def fail(
+    held: Claim,
+    reason: str,
+    *,
+    attempts: int,
+    retry_in_s: float | None = None,
+    lessons: Sequence[str] = (),
+) -> None:
     """An attempt came to nothing. It is tried again while attempts remain and a retry makes
-    sense (retry_in_s is given); then the goal fails with the reason."""
+    sense (retry_in_s is given); then the goal fails with the reason.
+
+    lessons: what the next attempt is told; it then works anew instead of replaying this one
+    """
     goal, task = _held(held)
+    if lessons:
+        task.reasons = [*task.reasons, *lessons]
+        task.revision += 1
+        task.save(update_fields=["reasons", "revision"])
     _close(held, "failed", reason)
     if retry_in_s is not None and task.attempts_made < attempts:
         task.not_before = timezone.now() + timedelta(seconds=retry_in_s)
@@ -274,6 +285,27 @@ def reap(worker: str | None = None) -> int:
         )
     found = list(overdue.values_list("pk", "goal_id", "fence").distinct())
     return sum(_reap_one(Claim(*row)) for row in found)
+
+
+def nudge_stranded(after_s: float = 30) -> int:
+    """Nudge again for ready work that nobody claimed: a message may be lost with the broker."""
+    before = timezone.now() - timedelta(seconds=after_s)
+    waiting = Task.objects.filter(
+        state=TaskState.READY, goal__state=GoalState.RUNNING, goal__is_paused=False
+    ).select_related("goal")
+    stranded = [("run_task", {"task_id": task.pk}, task.goal) for task in waiting]
+    unplanned = Goal.objects.filter(
+        state=GoalState.PLANNING, is_paused=False, plan_lease_until=None
+    )
+    stranded += [("plan_goal", {"goal_id": goal.pk}, goal) for goal in unplanned]
+    nudged = 0
+    for job, ids, goal in stranded:
+        recent = Outbox.objects.filter(job=f"orchestrator.tasks.{job}", arguments=ids)
+        if not recent.filter(Q(sent_at=None) | Q(sent_at__gt=before)).exists():
+            with transaction.atomic():
+                streams.nudge(job, priority=goal.priority, **ids)
+            nudged += 1
+    return nudged
 
 
 @transaction.atomic

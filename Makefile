@@ -1,0 +1,30 @@
+# Two commands do all: `make up` starts the house, `make test` proves that it works.
+PYTHON ?= python3
+RUN = .venv/bin/python
+
+.PHONY: up test check bench install install-dev screenshots clean
+
+up: install
+	@exec $(RUN) -m deploy.up
+
+test: install-dev
+	$(RUN) -m pytest $(PYTEST_ARGS)
+
+check: install-dev
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(RUN) -m pytest $(PYTEST_ARGS)
+
+bench: install
+	$(RUN) manage.py bench $(or $(NAME),inference)
+
+install:
+	@$(PYTHON) deploy/install.py
+
+install-dev:
+	@$(PYTHON) deploy/install.py --dev
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,64 @@
+"""What a worker process holds once: its models. The only place that loads weights, lazily."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import psutil
+from django.conf import settings
+
+from orchestrator.inference.base import ChatModel, ModelUnavailable
+from orchestrator.inference.catalogue import Catalogue
+
+logger = logging.getLogger(__name__)
+
+_models: dict[str, ChatModel] = {}
+_lock = threading.Lock()
+
+
+def default_model() -> str:
+    """Name of the model for agents that name none: from MODEL, else by this machine's memory."""
+    return settings.DEFAULT_MODEL or Catalogue.load().default(psutil.virtual_memory().total).name
+
+
+def chat_model(name: str = "") -> ChatModel:
+    """The model of that name, loaded on first use and shared by all threads of this process.
+
+    Raises ModelUnknown or ModelUnavailable, each with what to do about it.
+    """
+    name = name or default_model()
+    with _lock:
+        if name not in _models:
+            _models[name] = _load(name)
+        return _models[name]
+
+
+def warm_up() -> None:
+    """Load the default model in the background, so that the first goal need not wait for it."""
+
+    def load() -> None:
+        try:
+            chat_model()
+        except Exception as reason:
+            logger.warning("the default model is not ready: %s", reason)
+
+    threading.Thread(target=load, name="warm-up", daemon=True).start()
+
+
+def _load(name: str) -> ChatModel:
+    entry = Catalogue.load().get(name)
+    path = entry.verified_path()
+    if path is None:
+        raise ModelUnavailable(
+            f"{name} is not on this machine. Fetch it with: python manage.py models pull {name}"
+        )
+    from orchestrator.inference.llamacpp import LlamaCppEngine
+
+    logger.info("loading %s", name)
+    return LlamaCppEngine(
+        path,
+        name=name,
+        threads=settings.MODEL_THREADS or None,
+        gpu_layers=settings.GPU_LAYERS,
+    )
