@@ -1,4 +1,4 @@
-"""Keep the embedded PostgreSQL running as long as this process runs: `python -m deploy.postgres`."""
+"""`python -m deploy.postgres`: the embedded PostgreSQL, as long as this process runs."""
 
 from __future__ import annotations
 

@@ -291,5 +291,3 @@ def _colleague(agent: Agent) -> planning.Colleague:
 def _digest(effects: Sequence[Effect]) -> str:
     """What an approval binds: the exact effects, in order."""
     return hashlib.sha256("".join(effect.digest for effect in effects).encode()).hexdigest()
-
-

@@ -5,355 +5,831 @@ import django.contrib.auth.validators
 import django.core.validators
 import django.db.models.deletion
 import django.utils.timezone
-import staff.domain.lifecycle
 from django.conf import settings
 from django.db import migrations, models
 
+import staff.domain.lifecycle
+
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('auth', '0012_alter_user_first_name_max_length'),
+        ("auth", "0012_alter_user_first_name_max_length"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='User',
+            name="User",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('is_superuser', models.BooleanField(default=False, help_text='Designates that this user has all permissions without explicitly assigning them.', verbose_name='superuser status')),
-                ('username', models.CharField(error_messages={'unique': 'A user with that username already exists.'}, help_text='Required. 150 characters or fewer. Letters, digits and @/./+/-/_ only.', max_length=150, unique=True, validators=[django.contrib.auth.validators.UnicodeUsernameValidator()], verbose_name='username')),
-                ('first_name', models.CharField(blank=True, max_length=150, verbose_name='first name')),
-                ('last_name', models.CharField(blank=True, max_length=150, verbose_name='last name')),
-                ('email', models.EmailField(blank=True, max_length=254, verbose_name='email address')),
-                ('is_staff', models.BooleanField(default=False, help_text='Designates whether the user can log into this admin site.', verbose_name='staff status')),
-                ('is_active', models.BooleanField(default=True, help_text='Designates whether this user should be treated as active. Unselect this instead of deleting accounts.', verbose_name='active')),
-                ('date_joined', models.DateTimeField(default=django.utils.timezone.now, verbose_name='date joined')),
-                ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
-                ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                (
+                    "last_login",
+                    models.DateTimeField(blank=True, null=True, verbose_name="last login"),
+                ),
+                (
+                    "is_superuser",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates that this user has all permissions without explicitly assigning them.",
+                        verbose_name="superuser status",
+                    ),
+                ),
+                (
+                    "username",
+                    models.CharField(
+                        error_messages={"unique": "A user with that username already exists."},
+                        help_text="Required. 150 characters or fewer. Letters, digits and @/./+/-/_ only.",
+                        max_length=150,
+                        unique=True,
+                        validators=[django.contrib.auth.validators.UnicodeUsernameValidator()],
+                        verbose_name="username",
+                    ),
+                ),
+                (
+                    "first_name",
+                    models.CharField(blank=True, max_length=150, verbose_name="first name"),
+                ),
+                (
+                    "last_name",
+                    models.CharField(blank=True, max_length=150, verbose_name="last name"),
+                ),
+                (
+                    "email",
+                    models.EmailField(blank=True, max_length=254, verbose_name="email address"),
+                ),
+                (
+                    "is_staff",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates whether the user can log into this admin site.",
+                        verbose_name="staff status",
+                    ),
+                ),
+                (
+                    "is_active",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Designates whether this user should be treated as active. Unselect this instead of deleting accounts.",
+                        verbose_name="active",
+                    ),
+                ),
+                (
+                    "date_joined",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, verbose_name="date joined"
+                    ),
+                ),
+                (
+                    "groups",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="The groups this user belongs to. A user will get all permissions granted to each of their groups.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.group",
+                        verbose_name="groups",
+                    ),
+                ),
+                (
+                    "user_permissions",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Specific permissions for this user.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.permission",
+                        verbose_name="user permissions",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'user',
-                'verbose_name_plural': 'users',
-                'abstract': False,
+                "verbose_name": "user",
+                "verbose_name_plural": "users",
+                "abstract": False,
             },
             managers=[
-                ('objects', django.contrib.auth.models.UserManager()),
+                ("objects", django.contrib.auth.models.UserManager()),
             ],
         ),
         migrations.CreateModel(
-            name='Agent',
+            name="Agent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=80)),
-                ('role', models.SlugField(max_length=40)),
-                ('instructions', models.TextField(blank=True)),
-                ('model', models.CharField(blank=True, max_length=200)),
-                ('tools', models.JSONField(blank=True, default=list)),
-                ('is_active', models.BooleanField(default=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('lead', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='reports', to='staff.agent')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=80)),
+                ("role", models.SlugField(max_length=40)),
+                ("instructions", models.TextField(blank=True)),
+                ("model", models.CharField(blank=True, max_length=200)),
+                ("tools", models.JSONField(blank=True, default=list)),
+                ("is_active", models.BooleanField(default=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "lead",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="reports",
+                        to="staff.agent",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='Goal',
+            name="Goal",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('text', models.TextField()),
-                ('priority', models.SmallIntegerField(choices=[(0, 'Low'), (1, 'Normal'), (2, 'High'), (3, 'Urgent')], default=1)),
-                ('deadline_at', models.DateTimeField(blank=True, null=True)),
-                ('token_budget', models.PositiveIntegerField(blank=True, null=True)),
-                ('second_budget', models.PositiveIntegerField(blank=True, null=True)),
-                ('autonomy', models.CharField(choices=[('ask', 'Ask me before acting'), ('act', 'Act')], default='ask', max_length=3)),
-                ('state', models.CharField(choices=[(staff.domain.lifecycle.GoalState['PLANNING'], staff.domain.lifecycle.GoalState['PLANNING']), (staff.domain.lifecycle.GoalState['PROPOSED'], staff.domain.lifecycle.GoalState['PROPOSED']), (staff.domain.lifecycle.GoalState['RUNNING'], staff.domain.lifecycle.GoalState['RUNNING']), (staff.domain.lifecycle.GoalState['DONE'], staff.domain.lifecycle.GoalState['DONE']), (staff.domain.lifecycle.GoalState['FAILED'], staff.domain.lifecycle.GoalState['FAILED']), (staff.domain.lifecycle.GoalState['CANCELLED'], staff.domain.lifecycle.GoalState['CANCELLED'])], default=staff.domain.lifecycle.GoalState['PLANNING'], max_length=10)),
-                ('is_paused', models.BooleanField(default=False)),
-                ('answer', models.TextField(blank=True)),
-                ('failure', models.TextField(blank=True)),
-                ('rating', models.SmallIntegerField(null=True, validators=[django.core.validators.MinValueValidator(1), django.core.validators.MaxValueValidator(5)])),
-                ('rating_note', models.TextField(blank=True)),
-                ('tokens_used', models.PositiveIntegerField(default=0)),
-                ('seconds_used', models.FloatField(default=0)),
-                ('last_seq', models.PositiveIntegerField(default=0)),
-                ('plan_fence', models.PositiveIntegerField(default=0)),
-                ('plan_lease_until', models.DateTimeField(null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('started_at', models.DateTimeField(null=True)),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('boss', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='goals', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("text", models.TextField()),
+                (
+                    "priority",
+                    models.SmallIntegerField(
+                        choices=[(0, "Low"), (1, "Normal"), (2, "High"), (3, "Urgent")], default=1
+                    ),
+                ),
+                ("deadline_at", models.DateTimeField(blank=True, null=True)),
+                ("token_budget", models.PositiveIntegerField(blank=True, null=True)),
+                ("second_budget", models.PositiveIntegerField(blank=True, null=True)),
+                (
+                    "autonomy",
+                    models.CharField(
+                        choices=[("ask", "Ask me before acting"), ("act", "Act")],
+                        default="ask",
+                        max_length=3,
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            (
+                                staff.domain.lifecycle.GoalState["PLANNING"],
+                                staff.domain.lifecycle.GoalState["PLANNING"],
+                            ),
+                            (
+                                staff.domain.lifecycle.GoalState["PROPOSED"],
+                                staff.domain.lifecycle.GoalState["PROPOSED"],
+                            ),
+                            (
+                                staff.domain.lifecycle.GoalState["RUNNING"],
+                                staff.domain.lifecycle.GoalState["RUNNING"],
+                            ),
+                            (
+                                staff.domain.lifecycle.GoalState["DONE"],
+                                staff.domain.lifecycle.GoalState["DONE"],
+                            ),
+                            (
+                                staff.domain.lifecycle.GoalState["FAILED"],
+                                staff.domain.lifecycle.GoalState["FAILED"],
+                            ),
+                            (
+                                staff.domain.lifecycle.GoalState["CANCELLED"],
+                                staff.domain.lifecycle.GoalState["CANCELLED"],
+                            ),
+                        ],
+                        default=staff.domain.lifecycle.GoalState["PLANNING"],
+                        max_length=10,
+                    ),
+                ),
+                ("is_paused", models.BooleanField(default=False)),
+                ("answer", models.TextField(blank=True)),
+                ("failure", models.TextField(blank=True)),
+                (
+                    "rating",
+                    models.SmallIntegerField(
+                        null=True,
+                        validators=[
+                            django.core.validators.MinValueValidator(1),
+                            django.core.validators.MaxValueValidator(5),
+                        ],
+                    ),
+                ),
+                ("rating_note", models.TextField(blank=True)),
+                ("tokens_used", models.PositiveIntegerField(default=0)),
+                ("seconds_used", models.FloatField(default=0)),
+                ("last_seq", models.PositiveIntegerField(default=0)),
+                ("plan_fence", models.PositiveIntegerField(default=0)),
+                ("plan_lease_until", models.DateTimeField(null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("ended_at", models.DateTimeField(null=True)),
+                (
+                    "boss",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="goals",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['-id'],
+                "ordering": ["-id"],
             },
         ),
         migrations.CreateModel(
-            name='Membership',
+            name="Membership",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.CharField(choices=[('owner', 'Owner'), ('admin', 'Admin'), ('member', 'Member'), ('viewer', 'Viewer')], default='member', max_length=8)),
-                ('joined_at', models.DateTimeField(auto_now_add=True)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[
+                            ("owner", "Owner"),
+                            ("admin", "Admin"),
+                            ("member", "Member"),
+                            ("viewer", "Viewer"),
+                        ],
+                        default="member",
+                        max_length=8,
+                    ),
+                ),
+                ("joined_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="memberships",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Outbox',
+            name="Outbox",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('job', models.CharField(max_length=80)),
-                ('arguments', models.JSONField()),
-                ('priority', models.SmallIntegerField(default=1)),
-                ('due_at', models.DateTimeField()),
-                ('sent_at', models.DateTimeField(null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("job", models.CharField(max_length=80)),
+                ("arguments", models.JSONField()),
+                ("priority", models.SmallIntegerField(default=1)),
+                ("due_at", models.DateTimeField()),
+                ("sent_at", models.DateTimeField(null=True)),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('sent_at__isnull', True)), fields=['due_at'], name='unsent_nudges')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("sent_at__isnull", True)),
+                        fields=["due_at"],
+                        name="unsent_nudges",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Plan',
+            name="Plan",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('rank', models.PositiveSmallIntegerField(default=0)),
-                ('state', models.CharField(choices=[(staff.domain.lifecycle.PlanState['PROPOSED'], staff.domain.lifecycle.PlanState['PROPOSED']), (staff.domain.lifecycle.PlanState['ADOPTED'], staff.domain.lifecycle.PlanState['ADOPTED']), (staff.domain.lifecycle.PlanState['REJECTED'], staff.domain.lifecycle.PlanState['REJECTED'])], default=staff.domain.lifecycle.PlanState['PROPOSED'], max_length=8)),
-                ('body', models.JSONField()),
-                ('score', models.FloatField(default=0)),
-                ('why', models.TextField(blank=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('goal', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='plans', to='staff.goal')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("rank", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            (
+                                staff.domain.lifecycle.PlanState["PROPOSED"],
+                                staff.domain.lifecycle.PlanState["PROPOSED"],
+                            ),
+                            (
+                                staff.domain.lifecycle.PlanState["ADOPTED"],
+                                staff.domain.lifecycle.PlanState["ADOPTED"],
+                            ),
+                            (
+                                staff.domain.lifecycle.PlanState["REJECTED"],
+                                staff.domain.lifecycle.PlanState["REJECTED"],
+                            ),
+                        ],
+                        default=staff.domain.lifecycle.PlanState["PROPOSED"],
+                        max_length=8,
+                    ),
+                ),
+                ("body", models.JSONField()),
+                ("score", models.FloatField(default=0)),
+                ("why", models.TextField(blank=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "goal",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="plans",
+                        to="staff.goal",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['goal_id', 'rank', 'id'],
+                "ordering": ["goal_id", "rank", "id"],
             },
         ),
         migrations.CreateModel(
-            name='SignInLink',
+            name="SignInLink",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('digest', models.CharField(max_length=64, unique=True)),
-                ('expires_at', models.DateTimeField()),
-                ('used_at', models.DateTimeField(null=True)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='sign_in_links', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("digest", models.CharField(max_length=64, unique=True)),
+                ("expires_at", models.DateTimeField()),
+                ("used_at", models.DateTimeField(null=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="sign_in_links",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Task',
+            name="Task",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=40)),
-                ('position', models.PositiveSmallIntegerField()),
-                ('title', models.CharField(max_length=200)),
-                ('skill', models.CharField(max_length=80)),
-                ('instruction', models.TextField(blank=True)),
-                ('after', models.JSONField(default=list)),
-                ('inputs', models.JSONField(default=list)),
-                ('outputs', models.JSONField(default=list)),
-                ('reviews', models.CharField(blank=True, max_length=40)),
-                ('state', models.CharField(choices=[(staff.domain.lifecycle.TaskState['WAITING'], staff.domain.lifecycle.TaskState['WAITING']), (staff.domain.lifecycle.TaskState['READY'], staff.domain.lifecycle.TaskState['READY']), (staff.domain.lifecycle.TaskState['RUNNING'], staff.domain.lifecycle.TaskState['RUNNING']), (staff.domain.lifecycle.TaskState['ASKING'], staff.domain.lifecycle.TaskState['ASKING']), (staff.domain.lifecycle.TaskState['DONE'], staff.domain.lifecycle.TaskState['DONE']), (staff.domain.lifecycle.TaskState['FAILED'], staff.domain.lifecycle.TaskState['FAILED']), (staff.domain.lifecycle.TaskState['CANCELLED'], staff.domain.lifecycle.TaskState['CANCELLED'])], default=staff.domain.lifecycle.TaskState['WAITING'], max_length=9)),
-                ('fence', models.PositiveIntegerField(default=0)),
-                ('lease_until', models.DateTimeField(null=True)),
-                ('not_before', models.DateTimeField(null=True)),
-                ('attempts_made', models.PositiveSmallIntegerField(default=0)),
-                ('revision', models.PositiveSmallIntegerField(default=0)),
-                ('reasons', models.JSONField(default=list)),
-                ('answer', models.TextField(blank=True)),
-                ('notes', models.JSONField(default=list)),
-                ('failure', models.TextField(blank=True)),
-                ('started_at', models.DateTimeField(null=True)),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('agent', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='tasks', to='staff.agent')),
-                ('goal', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='tasks', to='staff.goal')),
-                ('plan', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='tasks', to='staff.plan')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("key", models.CharField(max_length=40)),
+                ("position", models.PositiveSmallIntegerField()),
+                ("title", models.CharField(max_length=200)),
+                ("skill", models.CharField(max_length=80)),
+                ("instruction", models.TextField(blank=True)),
+                ("after", models.JSONField(default=list)),
+                ("inputs", models.JSONField(default=list)),
+                ("outputs", models.JSONField(default=list)),
+                ("reviews", models.CharField(blank=True, max_length=40)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            (
+                                staff.domain.lifecycle.TaskState["WAITING"],
+                                staff.domain.lifecycle.TaskState["WAITING"],
+                            ),
+                            (
+                                staff.domain.lifecycle.TaskState["READY"],
+                                staff.domain.lifecycle.TaskState["READY"],
+                            ),
+                            (
+                                staff.domain.lifecycle.TaskState["RUNNING"],
+                                staff.domain.lifecycle.TaskState["RUNNING"],
+                            ),
+                            (
+                                staff.domain.lifecycle.TaskState["ASKING"],
+                                staff.domain.lifecycle.TaskState["ASKING"],
+                            ),
+                            (
+                                staff.domain.lifecycle.TaskState["DONE"],
+                                staff.domain.lifecycle.TaskState["DONE"],
+                            ),
+                            (
+                                staff.domain.lifecycle.TaskState["FAILED"],
+                                staff.domain.lifecycle.TaskState["FAILED"],
+                            ),
+                            (
+                                staff.domain.lifecycle.TaskState["CANCELLED"],
+                                staff.domain.lifecycle.TaskState["CANCELLED"],
+                            ),
+                        ],
+                        default=staff.domain.lifecycle.TaskState["WAITING"],
+                        max_length=9,
+                    ),
+                ),
+                ("fence", models.PositiveIntegerField(default=0)),
+                ("lease_until", models.DateTimeField(null=True)),
+                ("not_before", models.DateTimeField(null=True)),
+                ("attempts_made", models.PositiveSmallIntegerField(default=0)),
+                ("revision", models.PositiveSmallIntegerField(default=0)),
+                ("reasons", models.JSONField(default=list)),
+                ("answer", models.TextField(blank=True)),
+                ("notes", models.JSONField(default=list)),
+                ("failure", models.TextField(blank=True)),
+                ("started_at", models.DateTimeField(null=True)),
+                ("ended_at", models.DateTimeField(null=True)),
+                (
+                    "agent",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="tasks",
+                        to="staff.agent",
+                    ),
+                ),
+                (
+                    "goal",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="tasks",
+                        to="staff.goal",
+                    ),
+                ),
+                (
+                    "plan",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="tasks",
+                        to="staff.plan",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['goal_id', 'position'],
+                "ordering": ["goal_id", "position"],
             },
         ),
         migrations.CreateModel(
-            name='ModelCall',
+            name="ModelCall",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('scope', models.CharField(max_length=60)),
-                ('digest', models.CharField(max_length=64)),
-                ('purpose', models.CharField(max_length=120)),
-                ('model', models.CharField(max_length=200)),
-                ('text', models.TextField()),
-                ('finish_reason', models.CharField(max_length=12)),
-                ('prompt_tokens', models.PositiveIntegerField()),
-                ('cached_tokens', models.PositiveIntegerField()),
-                ('completion_tokens', models.PositiveIntegerField()),
-                ('first_token_s', models.FloatField()),
-                ('total_s', models.FloatField()),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('goal', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='model_calls', to='staff.goal')),
-                ('task', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='model_calls', to='staff.task')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("scope", models.CharField(max_length=60)),
+                ("digest", models.CharField(max_length=64)),
+                ("purpose", models.CharField(max_length=120)),
+                ("model", models.CharField(max_length=200)),
+                ("text", models.TextField()),
+                ("finish_reason", models.CharField(max_length=12)),
+                ("prompt_tokens", models.PositiveIntegerField()),
+                ("cached_tokens", models.PositiveIntegerField()),
+                ("completion_tokens", models.PositiveIntegerField()),
+                ("first_token_s", models.FloatField()),
+                ("total_s", models.FloatField()),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "goal",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="model_calls",
+                        to="staff.goal",
+                    ),
+                ),
+                (
+                    "task",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="model_calls",
+                        to="staff.task",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Event',
+            name="Event",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('seq', models.PositiveIntegerField()),
-                ('kind', models.CharField(max_length=40)),
-                ('actor', models.CharField(blank=True, max_length=120)),
-                ('data', models.JSONField(default=dict)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('goal', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='staff.goal')),
-                ('task', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='events', to='staff.task')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("seq", models.PositiveIntegerField()),
+                ("kind", models.CharField(max_length=40)),
+                ("actor", models.CharField(blank=True, max_length=120)),
+                ("data", models.JSONField(default=dict)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "goal",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="events",
+                        to="staff.goal",
+                    ),
+                ),
+                (
+                    "task",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="events",
+                        to="staff.task",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['goal_id', 'seq'],
+                "ordering": ["goal_id", "seq"],
             },
         ),
         migrations.CreateModel(
-            name='Effect',
+            name="Effect",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('revision', models.PositiveSmallIntegerField()),
-                ('position', models.PositiveSmallIntegerField()),
-                ('tool', models.CharField(max_length=80)),
-                ('arguments', models.JSONField()),
-                ('digest', models.CharField(max_length=64)),
-                ('summary', models.TextField()),
-                ('result', models.JSONField(null=True)),
-                ('committed_at', models.DateTimeField(null=True)),
-                ('task', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='effects', to='staff.task')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("revision", models.PositiveSmallIntegerField()),
+                ("position", models.PositiveSmallIntegerField()),
+                ("tool", models.CharField(max_length=80)),
+                ("arguments", models.JSONField()),
+                ("digest", models.CharField(max_length=64)),
+                ("summary", models.TextField()),
+                ("result", models.JSONField(null=True)),
+                ("committed_at", models.DateTimeField(null=True)),
+                (
+                    "task",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="effects",
+                        to="staff.task",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['task_id', 'revision', 'position'],
+                "ordering": ["task_id", "revision", "position"],
             },
         ),
         migrations.CreateModel(
-            name='Attempt',
+            name="Attempt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('fence', models.PositiveIntegerField()),
-                ('worker', models.CharField(max_length=120)),
-                ('started_at', models.DateTimeField(auto_now_add=True)),
-                ('ended_at', models.DateTimeField(null=True)),
-                ('outcome', models.CharField(blank=True, max_length=20)),
-                ('error', models.TextField(blank=True)),
-                ('task', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='attempts', to='staff.task')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("fence", models.PositiveIntegerField()),
+                ("worker", models.CharField(max_length=120)),
+                ("started_at", models.DateTimeField(auto_now_add=True)),
+                ("ended_at", models.DateTimeField(null=True)),
+                ("outcome", models.CharField(blank=True, max_length=20)),
+                ("error", models.TextField(blank=True)),
+                (
+                    "task",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="attempts",
+                        to="staff.task",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Artifact',
+            name="Artifact",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('origin', models.CharField(choices=[('attached', 'Attached'), ('made', 'Made')], max_length=8)),
-                ('name', models.CharField(max_length=255)),
-                ('size_bytes', models.BigIntegerField(default=0)),
-                ('sha256', models.CharField(blank=True, max_length=64)),
-                ('problem', models.TextField(blank=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('updated_at', models.DateTimeField(auto_now=True)),
-                ('goal', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='artifacts', to='staff.goal')),
-                ('task', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='artifacts', to='staff.task')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "origin",
+                    models.CharField(
+                        choices=[("attached", "Attached"), ("made", "Made")], max_length=8
+                    ),
+                ),
+                ("name", models.CharField(max_length=255)),
+                ("size_bytes", models.BigIntegerField(default=0)),
+                ("sha256", models.CharField(blank=True, max_length=64)),
+                ("problem", models.TextField(blank=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("updated_at", models.DateTimeField(auto_now=True)),
+                (
+                    "goal",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="artifacts",
+                        to="staff.goal",
+                    ),
+                ),
+                (
+                    "task",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="artifacts",
+                        to="staff.task",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='Approval',
+            name="Approval",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('reason', models.TextField()),
-                ('digest', models.CharField(max_length=64)),
-                ('state', models.CharField(choices=[('open', 'Open'), ('granted', 'Granted'), ('refused', 'Refused')], default='open', max_length=7)),
-                ('note', models.TextField(blank=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('decided_at', models.DateTimeField(null=True)),
-                ('decided_by', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, to=settings.AUTH_USER_MODEL)),
-                ('goal', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='approvals', to='staff.goal')),
-                ('task', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='approvals', to='staff.task')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("reason", models.TextField()),
+                ("digest", models.CharField(max_length=64)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("open", "Open"), ("granted", "Granted"), ("refused", "Refused")],
+                        default="open",
+                        max_length=7,
+                    ),
+                ),
+                ("note", models.TextField(blank=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("decided_at", models.DateTimeField(null=True)),
+                (
+                    "decided_by",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "goal",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="approvals",
+                        to="staff.goal",
+                    ),
+                ),
+                (
+                    "task",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="approvals",
+                        to="staff.task",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['id'],
+                "ordering": ["id"],
             },
         ),
         migrations.CreateModel(
-            name='Workspace',
+            name="Workspace",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=80)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('members', models.ManyToManyField(related_name='workspaces', through='staff.Membership', to=settings.AUTH_USER_MODEL)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=80)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "members",
+                    models.ManyToManyField(
+                        related_name="workspaces",
+                        through="staff.Membership",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='membership',
-            name='workspace',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='staff.workspace'),
+            model_name="membership",
+            name="workspace",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="memberships",
+                to="staff.workspace",
+            ),
         ),
         migrations.AddField(
-            model_name='goal',
-            name='workspace',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='goals', to='staff.workspace'),
+            model_name="goal",
+            name="workspace",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="goals",
+                to="staff.workspace",
+            ),
         ),
         migrations.CreateModel(
-            name='ApiToken',
+            name="ApiToken",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=80)),
-                ('digest', models.CharField(max_length=64, unique=True)),
-                ('scope', models.CharField(choices=[('read', 'Read'), ('act', 'Read and act')], default='act', max_length=4)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('expires_at', models.DateTimeField(null=True)),
-                ('last_used_at', models.DateTimeField(null=True)),
-                ('revoked_at', models.DateTimeField(null=True)),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='api_tokens', to=settings.AUTH_USER_MODEL)),
-                ('workspace', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='api_tokens', to='staff.workspace')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=80)),
+                ("digest", models.CharField(max_length=64, unique=True)),
+                (
+                    "scope",
+                    models.CharField(
+                        choices=[("read", "Read"), ("act", "Read and act")],
+                        default="act",
+                        max_length=4,
+                    ),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("expires_at", models.DateTimeField(null=True)),
+                ("last_used_at", models.DateTimeField(null=True)),
+                ("revoked_at", models.DateTimeField(null=True)),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="api_tokens",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="api_tokens",
+                        to="staff.workspace",
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='agent',
-            name='workspace',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='agents', to='staff.workspace'),
+            model_name="agent",
+            name="workspace",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE,
+                related_name="agents",
+                to="staff.workspace",
+            ),
         ),
         migrations.AddIndex(
-            model_name='task',
-            index=models.Index(condition=models.Q(('state', 'running')), fields=['lease_until'], name='leased_tasks'),
+            model_name="task",
+            index=models.Index(
+                condition=models.Q(("state", "running")),
+                fields=["lease_until"],
+                name="leased_tasks",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='task',
-            constraint=models.UniqueConstraint(fields=('plan', 'key'), name='task_key_in_plan'),
+            model_name="task",
+            constraint=models.UniqueConstraint(fields=("plan", "key"), name="task_key_in_plan"),
         ),
         migrations.AddConstraint(
-            model_name='modelcall',
-            constraint=models.UniqueConstraint(fields=('goal', 'scope', 'digest'), name='one_recorded_call'),
+            model_name="modelcall",
+            constraint=models.UniqueConstraint(
+                fields=("goal", "scope", "digest"), name="one_recorded_call"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='event',
-            constraint=models.UniqueConstraint(fields=('goal', 'seq'), name='gapless_stream'),
+            model_name="event",
+            constraint=models.UniqueConstraint(fields=("goal", "seq"), name="gapless_stream"),
         ),
         migrations.AddConstraint(
-            model_name='effect',
-            constraint=models.UniqueConstraint(fields=('task', 'revision', 'position'), name='one_effect'),
+            model_name="effect",
+            constraint=models.UniqueConstraint(
+                fields=("task", "revision", "position"), name="one_effect"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='attempt',
-            constraint=models.UniqueConstraint(fields=('task', 'fence'), name='one_fence'),
+            model_name="attempt",
+            constraint=models.UniqueConstraint(fields=("task", "fence"), name="one_fence"),
         ),
         migrations.AddConstraint(
-            model_name='artifact',
-            constraint=models.UniqueConstraint(fields=('goal', 'name'), name='file_name_in_goal'),
+            model_name="artifact",
+            constraint=models.UniqueConstraint(fields=("goal", "name"), name="file_name_in_goal"),
         ),
         migrations.AddConstraint(
-            model_name='membership',
-            constraint=models.UniqueConstraint(fields=('workspace', 'user'), name='one_seat'),
+            model_name="membership",
+            constraint=models.UniqueConstraint(fields=("workspace", "user"), name="one_seat"),
         ),
         migrations.AddIndex(
-            model_name='goal',
-            index=models.Index(fields=['workspace', 'state', '-id'], name='goals_by_state'),
+            model_name="goal",
+            index=models.Index(fields=["workspace", "state", "-id"], name="goals_by_state"),
         ),
         migrations.AddConstraint(
-            model_name='agent',
-            constraint=models.UniqueConstraint(fields=('workspace', 'name'), name='agent_name_in_workspace'),
+            model_name="agent",
+            constraint=models.UniqueConstraint(
+                fields=("workspace", "name"), name="agent_name_in_workspace"
+            ),
         ),
     ]

@@ -102,9 +102,7 @@ class Command(HouseCommand):
                     "seconds_used": round(goal.seconds_used, 1),
                     "elapsed_s": elapsed_s(goal),
                     "artifacts": [a.name for a in goal.artifacts.filter(origin="made")],
-                    "problems": {
-                        a.name: a.problem for a in goal.artifacts.exclude(problem="")
-                    },
+                    "problems": {a.name: a.problem for a in goal.artifacts.exclude(problem="")},
                 },
                 ensure_ascii=False,
             )
