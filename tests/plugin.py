@@ -6,17 +6,20 @@ addresses from the first one; the process that started the services stops them.
 
 from __future__ import annotations
 
-import atexit
 import os
 import shutil
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from deploy import services
 
 MARK = "FORESTAFF_TEST_SERVICES"
+
+
+_stop: list[Callable[[], None]] = []
 
 
 def start() -> None:
@@ -43,7 +46,12 @@ def start() -> None:
         server.stop()
         shutil.rmtree(data, ignore_errors=True)
 
-    atexit.register(stop)
+    _stop.append(stop)
+
+
+def pytest_unconfigure() -> None:
+    while _stop:
+        _stop.pop()()
 
 
 def _wait_for(port: int) -> None:
