@@ -90,7 +90,7 @@ def plain(value: Any) -> str:
 
 def listed(names: Any, most: int = 12) -> str:
     """Names for a sentence: 'vendor, total', cut after `most`."""
-    texts = [str(name) for name in names]
+    texts = [str(name)[:40] for name in names]
     return ", ".join(texts[:most]) + (f" and {len(texts) - most} more" if len(texts) > most else "")
 
 
