@@ -120,7 +120,7 @@ def _plan(goal_id: int, fence: int, stop: StopSign) -> None:
         fence,
         [
             goals.RankedPlan(ranked.plan.to_json(), ranked.score, ranked.why)
-            for ranked in planning.rank(fresh, asked)
+            for ranked in planning.rank(fresh, asked, skills)
         ],
     )
 
@@ -273,6 +273,7 @@ class Work:
             agent_name=agent.name if agent else "",
             agent_role=agent.role if agent else "",
             agent_instructions=agent.instructions if agent else "",
+            allowed_tools=tuple(agent.tools) if agent else (),
             inputs=tuple(self.task.inputs),
             outputs=tuple(self.task.outputs),
             reasons=tuple(self.task.reasons),
