@@ -49,6 +49,12 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 _declared: dict[str, dict[str, Tool]] = {}  # module -> name -> tool
 _UNIONS = (Union, UnionType)
+_SHORTER = (
+    ("dict[str, Any]", "dict"),
+    ("list[Any]", "list"),
+    ("list[str] | str", "list[str]"),  # a single text will do, but need not be told
+    (" | None", ""),
+)
 _lax = ConfigDict(coerce_numbers_to_str=True)
 
 
@@ -152,7 +158,7 @@ def _without_context(function: Callable[..., Any]) -> inspect.Signature:
 
 
 def _stub(name: str, signature: inspect.Signature) -> str:
-    """'sum_by(rows: Table, by: str) -> Table', with the annotations as they are written."""
+    """'sum_by(rows: Table, by: list[str], value: str) -> Table', as short as it stays clear."""
     parameters = []
     for parameter in signature.parameters.values():
         default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
@@ -161,7 +167,10 @@ def _stub(name: str, signature: inspect.Signature) -> str:
 
 
 def _written(annotation: Any) -> str:
-    return annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    for long, short in _SHORTER:
+        text = text.replace(long, short)
+    return text
 
 
 def _schema(
