@@ -43,12 +43,12 @@ class Cancelled(ProgramError):
     """The work was stopped while the program ran."""
 
 
-class _Break(Exception):
-    """break"""
+class _Break(Fault):
+    """break, on its way to its loop; a mistake if there is none"""
 
 
-class _Continue(Exception):
-    """continue"""
+class _Continue(Fault):
+    """continue, on its way to its loop"""
 
 
 def run(
@@ -191,10 +191,10 @@ class _Interpreter:
         self.run_all(node.body if self.value(node.test) else node.orelse)
 
     def _break(self, node: ast.Break) -> None:
-        raise _Break
+        raise _Break("break belongs inside a for")
 
     def _continue(self, node: ast.Continue) -> None:
-        raise _Continue
+        raise _Continue("continue belongs inside a for")
 
     # Expressions
 
