@@ -238,10 +238,11 @@ def _opened(folder: int, name: str) -> Iterator[tuple[IO[bytes], int]]:
         raise
     except OSError as refused:  # ELOOP: a link
         raise FileProblem(name, f"it cannot be opened ({refused.strerror}).") from None
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(descriptor)
+        raise FileProblem(name, "it is not a plain file.")
     with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(descriptor)
-        if not stat.S_ISREG(facts.st_mode):
-            raise FileProblem(name, "it is not a plain file.")
         yield file, facts.st_size
 
 
