@@ -13,7 +13,8 @@ from decimal import Decimal
 
 SIGNS = {"€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "₹": "INR", "zł": "PLN", "Fr.": "CHF"}
 CODES = (
-    "USD EUR GBP CHF JPY CAD AUD NZD SEK NOK DKK PLN CZK HUF INR CNY BRL MXN ZAR SGD HKD".split()
+    *("USD", "EUR", "GBP", "CHF", "JPY", "CAD", "AUD", "NZD", "SEK", "NOK", "DKK", "PLN", "CZK"),
+    *("HUF", "INR", "CNY", "BRL", "MXN", "ZAR", "SGD", "HKD"),
 )
 _MONTHS = (
     ("jan",), ("feb", "fév", "fev"), ("mar", "mär", "mae"), ("apr", "avr", "abr"), ("may", "mai"),
@@ -28,7 +29,9 @@ _WORD_DATE = re.compile(
     r"\b(\d{1,2})(?:st|nd|rd|th|\.)?\s+(?:of\s+|de\s+)?([^\W\d_]{3,10})\.?,?\s+(\d{4})\b"
     r"|\b([^\W\d_]{3,10})\.?\s+(\d{1,2})(?:st|nd|rd|th)?,?\s+(\d{4})\b"
 )
-_DIGIT_DATE = re.compile(r"\b(\d{4})-(\d{1,2})-(\d{1,2})\b|\b(\d{1,2})([./-])(\d{1,2})\5(\d{2,4})\b")
+_DIGIT_DATE = re.compile(
+    r"\b(\d{4})-(\d{1,2})-(\d{1,2})\b|\b(\d{1,2})([./-])(\d{1,2})\5(\d{2,4})\b"
+)
 
 
 def parse_amount(text: str) -> Decimal | None:
@@ -99,10 +102,14 @@ def parse_date(text: str, day_first: bool = True) -> str | None:
             first, second = second, first
         return _iso(year, second, first)
     if found := _WORD_DATE.search(text):
-        day, word, year_text = (found[1], found[2], found[3]) if found[1] else (
-            found[5],
-            found[4],
-            found[6],
+        day, word, year_text = (
+            (found[1], found[2], found[3])
+            if found[1]
+            else (
+                found[5],
+                found[4],
+                found[6],
+            )
         )
         month = month_number(word)
         return _iso(int(year_text), month, int(day)) if month else None
