@@ -14,7 +14,7 @@ from typing import Any
 from orchestrator.inference.base import ChatRequest, Message
 from orchestrator.tools import amounts
 from orchestrator.tools.base import ToolContext, ToolError
-from orchestrator.tools.documents import open_usable
+from orchestrator.tools.documents import read_documents
 from orchestrator.tools.registry import tool
 from orchestrator.tools.writing import table_markdown
 
@@ -54,7 +54,7 @@ def draft(context: ToolContext, instruction: str, facts: Any = None) -> str:
 @tool(effect="reads")
 def summarise(context: ToolContext, files: list[str], question: str = "") -> str:
     """What documents say, or what they say about a question."""
-    documents = list(open_usable(context, files))
+    documents = read_documents(context, files)
     if not documents:
         raise ToolError("none of the files can be read")
     parts = []

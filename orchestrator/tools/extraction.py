@@ -21,7 +21,7 @@ from orchestrator.inference.base import ChatRequest, Message
 from orchestrator.inference.grammar import from_schema
 from orchestrator.tools import amounts
 from orchestrator.tools.base import FileProblem, Row, Table, ToolContext, ToolError
-from orchestrator.tools.documents import Document, open_usable
+from orchestrator.tools.documents import Document, read_documents
 from orchestrator.tools.registry import tool
 from orchestrator.tools.tables import read_table
 
@@ -65,7 +65,7 @@ def extract(context: ToolContext, files: list[str], fields: dict[str, str]) -> T
     wanted = parse_fields(fields)
     if not files:
         raise ToolError("files is empty: give at least one file name, for example inputs")
-    documents = list(open_usable(context, files))
+    documents = read_documents(context, files)
     with ThreadPoolExecutor(PARALLEL) as pool:
         reads = pool.map(lambda document: _records(context, document, wanted), documents)
         rows: Table = []
@@ -79,7 +79,7 @@ def extract(context: ToolContext, files: list[str], fields: dict[str, str]) -> T
 def extract_list(context: ToolContext, file: str, fields: dict[str, str]) -> Table:
     """Copy several records (such as action items) out of one document, a row for each."""
     wanted = parse_fields(fields)
-    for document in open_usable(context, [file]):
+    for document in read_documents(context, [file]):
         return _record_list(context, document, wanted)
     raise ToolError(f"{file} cannot be read. Leave this file out.")
 
