@@ -27,19 +27,19 @@ def today(context: ToolContext) -> str:
 
 @tool(effect="reads")
 def add_days(context: ToolContext, date: str, days: int) -> str:
-    """The date that many days later (or earlier, if negative)."""
+    """The date that many days later."""
     return _moved(as_date(date), relativedelta(days=days), days).isoformat()
 
 
 @tool(effect="reads")
 def add_months(context: ToolContext, date: str, months: int) -> str:
-    """The date that many months later; the month's last day where the day is missing."""
+    """The date that many months later."""
     return _moved(as_date(date), relativedelta(months=months), months).isoformat()
 
 
 @tool(effect="reads")
 def days_between(context: ToolContext, start: str, end: str) -> int:
-    """Days from start to end; negative if end is earlier."""
+    """Days from start to end."""
     return (as_date(end) - as_date(start)).days
 
 
@@ -64,7 +64,7 @@ def quarter_of(context: ToolContext, date: str) -> str:
 
 @tool(effect="reads")
 def resolve_date(context: ToolContext, text: str) -> str:
-    """The date that words mean: "next Friday", "in 3 weeks", "end of month", "14 March"."""
+    """The date of "next Friday", "in 3 weeks", "end of month", ..."""
     return resolved(text, context.today).isoformat()
 
 

@@ -51,7 +51,7 @@ def read_table(context: ToolContext, name: str, sheet: str | None = None) -> Tab
 
 @tool(effect="reads")
 def filter_rows(context: ToolContext, rows: Table, where: dict[str, Any]) -> Table:
-    """Rows where all hold: {"city": "Rome"}, {"total": {">": 5}}, {"city": ["Rome", "Bonn"]}."""
+    """Rows where all hold, as {"city": ["Rome", "Bonn"], "total": {">": 5}}."""
     for column in where:
         _need(rows, [column])
     return [row for row in rows if all(_holds(row[c], asked) for c, asked in where.items())]
@@ -59,13 +59,13 @@ def filter_rows(context: ToolContext, rows: Table, where: dict[str, Any]) -> Tab
 
 @tool(effect="reads")
 def sum_by(context: ToolContext, rows: Table, by: list[str] | str, value: str) -> Table:
-    """Sum of a column per group, and the count of rows; currencies stay apart."""
+    """Sum and count per group; currencies stay apart."""
     return _per_group(context, rows, by, value, lambda numbers: sum(numbers, Decimal(0)))
 
 
 @tool(effect="reads")
 def average_by(context: ToolContext, rows: Table, by: list[str] | str, value: str) -> Table:
-    """Average of a column per group, and the count of rows."""
+    """Average and count per group."""
     return _per_group(context, rows, by, value, _mean)
 
 
@@ -78,7 +78,7 @@ def count_by(context: ToolContext, rows: Table, by: list[str] | str) -> Table:
 
 @tool(effect="reads")
 def total(context: ToolContext, rows: Table, value: str) -> Any:
-    """Sum of a column; with several currencies {currency: sum}."""
+    """Sum; with several currencies {currency: sum}."""
     groups = _per_group(context, rows, [], value, lambda numbers: sum(numbers, Decimal(0)))
     if not groups:
         return Decimal(0)
@@ -89,7 +89,7 @@ def total(context: ToolContext, rows: Table, value: str) -> Any:
 
 @tool(effect="reads")
 def join_rows(context: ToolContext, left: Table, right: Table, on: list[str] | str) -> Table:
-    """Rows of left, each with the columns of the matching rows of right."""
+    """Rows of left with the columns of matching rows of right."""
     columns = _columns(on)
     _need(left, columns)
     _need(right, columns)
@@ -110,7 +110,7 @@ def join_rows(context: ToolContext, left: Table, right: Table, on: list[str] | s
 def sort_rows(
     context: ToolContext, rows: Table, by: list[str] | str, descending: bool = False
 ) -> Table:
-    """Rows in order of a column; unread values come last."""
+    """Rows in order."""
     columns = _columns(by)
     _need(rows, columns)
     done = list(rows)
@@ -123,20 +123,20 @@ def sort_rows(
 
 @tool(effect="reads")
 def top_rows(context: ToolContext, rows: Table, by: str, n: int = 5) -> Table:
-    """The n rows with the largest values of a column."""
+    """The n rows with the largest values."""
     return sort_rows(context, rows, by, descending=True)[: max(0, n)]
 
 
 @tool(effect="reads")
 def select_columns(context: ToolContext, rows: Table, columns: list[str]) -> Table:
-    """Rows with these columns only, in this order."""
+    """Rows with these columns only."""
     _need(rows, columns)
     return [{column: row[column] for column in columns} for row in rows]
 
 
 @tool(effect="reads")
 def find_duplicates(context: ToolContext, rows: Table, by: list[str]) -> Table:
-    """Rows that repeat an earlier row in these columns, each with duplicate_of."""
+    """Rows that repeat an earlier one, with duplicate_of."""
     _need(rows, by)
     first: dict[tuple[Any, ...], str] = {}
     repeats: Table = []
@@ -155,7 +155,7 @@ def find_duplicates(context: ToolContext, rows: Table, by: list[str]) -> Table:
 
 @tool(effect="reads")
 def drop_duplicates(context: ToolContext, rows: Table, by: list[str]) -> Table:
-    """Rows without those that repeat an earlier row in these columns."""
+    """Rows without those that repeat an earlier one."""
     _need(rows, by)
     seen: set[tuple[Any, ...]] = set()
     kept: Table = []
@@ -169,7 +169,7 @@ def drop_duplicates(context: ToolContext, rows: Table, by: list[str]) -> Table:
 
 @tool(effect="reads")
 def describe_table(context: ToolContext, rows: Table) -> dict[str, Any]:
-    """Its rows, columns, and min, max and sum of each column of numbers."""
+    """Its size, columns, and min, max, sum of numbers."""
     numbers: dict[str, dict[str, Any]] = {}
     for column in _names(rows):
         values = [row.get(column) for row in rows]

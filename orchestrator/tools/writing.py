@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from openpyxl import Workbook
+from openpyxl.styles import Font
 from openpyxl.utils import get_column_letter
 
 from orchestrator.tools.base import Files, Row, Table, ToolContext, ToolError
@@ -60,7 +61,7 @@ def _commit_xlsx(files: Files, arguments: dict[str, Any]) -> dict[str, Any]:
                 if isinstance(value, Decimal):
                     cell.number_format = "#,##0.00"
         for column, title in enumerate(sheet["columns"], 1):
-            page.cell(1, column).font = page.cell(1, column).font.copy(bold=True)
+            page.cell(1, column).font = Font(bold=True)
             page.column_dimensions[get_column_letter(column)].width = max(12, len(title) + 4)
         page.freeze_panes = "A2"
     out = io.BytesIO()
