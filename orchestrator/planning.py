@@ -6,14 +6,16 @@ done; *how the steps hang together* follows in code from what each skill takes a
 is a DAG by construction, and a small model has no indexes to get wrong.
 
 The model is asked even where a playbook fits: its plan costs one short call, and the boss sees an
-alternative. `rank` is a plain prior; the world model takes its place.
+alternative. `rank` is a plain prior with a narrow seam: candidates in, ranked candidates with a
+score and a reason out, so that a forecast can take its place.
 """
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.agent.skills import PlaybookStep, Skill
 from orchestrator.inference.base import ChatRequest, Message
@@ -22,8 +24,10 @@ from orchestrator.tools.base import FileEntry, ModelCaller
 from staff.domain.plans import MAX_STEPS, Plan, PlanRefused, PlanStep, check
 
 TABLE_KINDS = ("csv", "xlsx")
-MODEL_STEPS = 5
+MODEL_STEPS = 4
 PLAN_TOKENS = 160
+GOAL_CHARS = 1200  # of a long goal the planner reads the beginning
+FILES_SHOWN = 8
 STEP_COST = 0.04  # what one more step must be worth in coverage
 REVIEW_WORTH = 0.1
 PLAYBOOK_WORTH = 0.1  # a decomposition that was written by someone who knew
@@ -75,7 +79,7 @@ def propose(
     sources.append(("model", _ask(goal_text, files, skills, model)))
     plans: list[Plan] = []
     for source, choices in [*sources, ("fallback", _fallback(files, skills))]:
-        plan = wire(choices, files, staff, source)
+        plan = wire(choices, goal_text, files, staff, source)
         same = any(plan.steps == other.steps for other in plans)
         if not same and _stands(plan, skills) and (source != "fallback" or not plans):
             plans.append(plan)
@@ -95,22 +99,23 @@ def rank(plans: Sequence[Plan], goal_text: str, skills: Mapping[str, Skill]) -> 
 
 def wire(
     choices: Sequence[Choice],
+    goal_text: str,
     files: Sequence[FileEntry],
     staff: Sequence[Colleague],
     source: str,
 ) -> Plan:
-    """Connect chosen skills into a DAG by what each takes and makes.
+    """Connect chosen skills into a DAG by what each takes and makes (see `agent.skills`).
 
-    documents: the attached files. table: the newest table of records, else attached tables.
-    results: all that was made so far, else the attached files. report: the newest report.
+    A file that the goal asks for by name is the output of the last step that can make its kind.
     """
     steps: list[PlanStep] = []
     made: list[tuple[PlanStep, Skill]] = []
     taken: set[str] = {entry.name.casefold() for entry in files}
-    for number, choice in enumerate(choices[:MAX_STEPS], 1):
+    choices = _named_by_goal(choices[:MAX_STEPS], goal_text, taken)
+    for number, choice in enumerate(choices, 1):
         skill = choice.skill
         before = _before(skill, made)
-        output = _free(choice.output or skill.output, taken) if skill.makes != "verdict" else ""
+        output = _free(choice.output or skill.output, taken) if skill.output else ""
         step = PlanStep(
             key=f"{number}-{skill.name}",
             title=choice.title or skill.name.replace("-", " ").capitalize(),
@@ -140,8 +145,32 @@ def _before(skill: Skill, made: Sequence[tuple[PlanStep, Skill]]) -> list[PlanSt
 
 
 def _attached(skill: Skill, files: Sequence[FileEntry]) -> tuple[str, ...]:
+    """The attached files that this skill works on; documents are tables only if nothing else is."""
     tables = tuple(entry.name for entry in files if entry.kind in TABLE_KINDS)
-    return tables if skill.takes == "table" else tuple(entry.name for entry in files)
+    others = tuple(entry.name for entry in files if entry.kind not in TABLE_KINDS)
+    if skill.takes == "table":
+        return tables
+    if skill.takes == "documents":
+        return others or tables
+    return () if skill.takes == "report" else tuple(entry.name for entry in files)
+
+
+def _named_by_goal(choices: Sequence[Choice], goal_text: str, taken: set[str]) -> list[Choice]:
+    """The choices, with outputs called what the goal calls them."""
+    named = list(choices)
+    for name in dict.fromkeys(re.findall(r"\b[\w-]{1,60}\.(?:csv|md)\b", goal_text)):
+        places = [n for n, choice in enumerate(named) if _ending(choice) == _ending_of(name)]
+        if places and name.casefold() not in taken:
+            named[places[-1]] = replace(named[places[-1]], output=name)
+    return named
+
+
+def _ending(choice: Choice) -> str:
+    return _ending_of(choice.output or choice.skill.output)
+
+
+def _ending_of(name: str) -> str:
+    return name.rpartition(".")[2].casefold()
 
 
 def _fitting(goal_text: str, skills: Mapping[str, Skill]) -> list[Skill]:
@@ -166,7 +195,7 @@ def _ask(
             "steps": {
                 "type": "array",
                 "minItems": 1,
-                "maxItems": MODEL_STEPS - 1,
+                "maxItems": MODEL_STEPS,
                 "items": {
                     "type": "object",
                     "properties": {
@@ -182,7 +211,7 @@ def _ask(
         ChatRequest(
             messages=(
                 Message("system", _planner_prompt(working)),
-                Message("user", f"Goal: {goal_text}\nFiles: {_listed(files)}"),
+                Message("user", f"Goal: {goal_text[:GOAL_CHARS]}\nFiles: {_listed(files)}"),
             ),
             max_tokens=PLAN_TOKENS,
             grammar=from_schema(schema),
@@ -227,7 +256,7 @@ def _with_review(choices: list[Choice], skills: Mapping[str, Skill]) -> list[Cho
 def _fallback(files: Sequence[FileEntry], skills: Mapping[str, Skill]) -> list[Choice]:
     """What is always worth a try: tables are analysed, documents summed up, questions answered."""
     if files and all(entry.kind in TABLE_KINDS for entry in files):
-        names = ["analyse-table", "write-report"]
+        names = ["analyse-table", "write-report", "review"]
     else:
         names = ["summarise-documents"] if files else ["answer-question"]
     return [Choice(skills[name]) for name in names if name in skills]
@@ -239,7 +268,7 @@ def _stands(plan: Plan, skills: Mapping[str, Skill]) -> bool:
         check(plan, skills.keys(), ())
     except PlanRefused:
         return False
-    needs = ("table", "report")
+    needs = ("documents", "table", "report")
     return all(step.inputs or skills[step.skill].takes not in needs for step in plan.steps)
 
 
@@ -257,9 +286,11 @@ def _score(plan: Plan, asked: set[str]) -> Ranked:
 
 
 def _role(skill: Skill, staff: Sequence[Colleague]) -> str:
-    """The skill's role if somebody has it, and may use its tools; else the first of the staff."""
-    fitting = [one for one in staff if one.role == skill.role]
-    return fitting[0].role if fitting else staff[0].role
+    """The skill's role if somebody has it; else a role that may use its tools, else the first's."""
+    if any(one.role == skill.role for one in staff):
+        return skill.role
+    able = [one for one in staff if not one.tools or set(skill.tools) <= set(one.tools)]
+    return (able or staff)[0].role
 
 
 def _free(name: str, taken: set[str]) -> str:
@@ -273,11 +304,11 @@ def _free(name: str, taken: set[str]) -> str:
     return candidate
 
 
-def _listed(files: Sequence[FileEntry], shown: int = 12) -> str:
-    names = [entry.name for entry in files[:shown]]
-    more = f" and {len(files) - shown} more" if len(files) > shown else ""
+def _listed(files: Sequence[FileEntry]) -> str:
+    names = [entry.name for entry in files[:FILES_SHOWN]]
+    more = f" and {len(files) - FILES_SHOWN} more" if len(files) > FILES_SHOWN else ""
     return (", ".join(names) or "none") + more
 
 
 def _summary(steps: Sequence[PlanStep]) -> str:
-    return ", then ".join(step.title.lower() for step in steps)
+    return ", then ".join(step.title[:1].lower() + step.title[1:] for step in steps)

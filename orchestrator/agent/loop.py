@@ -7,10 +7,11 @@ model gets wrong is an observation; what we get wrong is an exception.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Literal
 
 from orchestrator.agent import prompts
 from orchestrator.agent.program import Cancelled, ProgramError, extract_source, run
@@ -19,13 +20,17 @@ from orchestrator.inference.base import ChatRequest
 from orchestrator.tools import registry
 from orchestrator.tools.base import Effect, FileProblem, ModelCaller, Tool, ToolContext
 
+Origin = Literal["model", "repair", "skill"]
+
 
 @dataclass(frozen=True)
 class Brief:
     """What an agent is told about its task.
 
-    outputs: file names that must be written; reasons: why the work came back, if it did
+    inputs:        file names that it works on
+    outputs:       file names that must be written
     allowed_tools: names that this agent may use; none means all
+    reasons:       why the work came back, if it did
     """
 
     goal_text: str
@@ -39,40 +44,50 @@ class Brief:
     agent_role: str = ""
     agent_instructions: str = ""
     allowed_tools: tuple[str, ...] = ()
-    reasons: tuple[str, ...] = field(default=())
+    reasons: tuple[str, ...] = ()
 
     @property
     def output(self) -> str:
         return self.outputs[0] if self.outputs else ""
 
     @property
+    def instructed(self) -> str:
+        """The instruction, and what to mind if the work came back."""
+        asked = self.instruction or self.title
+        return "\n".join([asked, *(f"Mind this: {reason}" for reason in self.reasons)])
+
+    @property
     def variables(self) -> dict[str, Any]:
-        """What every program finds in place."""
+        """The slots that every program finds filled."""
         return {
             "inputs": list(self.inputs),
             "output": self.output,
             "goal": self.goal_text,
-            "instruction": self.instruction,
+            "instruction": self.instructed,
         }
 
 
 @dataclass(frozen=True)
 class ProgramWritten:
-    """origin: "model", "repair" or "skill"."""
-
     source: str
-    origin: str
+    origin: Origin
 
 
 @dataclass(frozen=True)
 class ProgramFailed:
+    """The program cannot stand; `error` is what its writer is told."""
+
     source: str
     error: str
 
 
 @dataclass(frozen=True)
 class Proposed:
-    """The end of a dry-run that stands: what the program would change."""
+    """The end of a dry-run that stands: what the program would change.
+
+    notes:    remarks for the boss
+    problems: files that could not be used
+    """
 
     effects: tuple[Effect, ...]
     notes: tuple[str, ...]
@@ -98,20 +113,22 @@ def act(
     Raises Cancelled once `cancelled()` is true, and what the model raises.
     """
     tools = offered(brief)
-    author = _Author(brief, model, prompts.request(brief, list(tools.values()), context.files))
+    author = _Author(brief, model, prompts.request(brief, list(tools.values()), context))
     error = ""
-    for write in author.ways():
-        source, origin = write(error)
+    for origin, write in author.ways():
+        source = write(error)
         yield ProgramWritten(source, origin)
         try:
-            yield _dry_run(source, brief, context, tools, cancelled)
-            return
+            proposed = _dry_run(source, brief, context, tools, cancelled)
         except Cancelled:
             raise
         except ProgramError as wrong:
             error = str(wrong)
             yield ProgramFailed(source, error)
-    yield GaveUp(f"no program for this task would run; the last error was: {error}")
+        else:
+            yield proposed
+            return
+    yield GaveUp(f"No program for this task would run. The last one failed: {error}")
 
 
 def offered(brief: Brief) -> dict[str, Tool]:
@@ -126,26 +143,31 @@ def offered(brief: Brief) -> dict[str, Tool]:
 
 @dataclass
 class _Author:
-    """Writes the programs to try, in order: the model's, its repair, the skill's own."""
+    """Writes the programs to try, in order: the model's, its repair, the skill's own.
+
+    Each way takes the error of the program before it and returns a source.
+    """
 
     brief: Brief
     model: ModelCaller
     request: ChatRequest
     answer: str = ""
 
-    def ways(self) -> list[Callable[[str], tuple[str, str]]]:
-        ways = [self.first, self.repaired] if self.brief.skill.adapt else []
-        return [*ways, self.as_written] if self.brief.skill.program else ways
+    def ways(self) -> list[tuple[Origin, Callable[[str], str]]]:
+        as_written: tuple[Origin, Callable[[str], str]] = ("skill", self.as_written)
+        if not self.brief.skill.adapt:
+            return [as_written]
+        return [("model", self.first), ("repair", self.repaired), as_written]
 
-    def first(self, _: str) -> tuple[str, str]:
-        return self._ask("program"), "model"
+    def first(self, _: str) -> str:
+        return self._ask("program")
 
-    def repaired(self, error: str) -> tuple[str, str]:
+    def repaired(self, error: str) -> str:
         self.request = prompts.repair(self.request, self.answer, error)
-        return self._ask("repair"), "repair"
+        return self._ask("repair")
 
-    def as_written(self, _: str) -> tuple[str, str]:
-        return self.brief.skill.program, "skill"
+    def as_written(self, _: str) -> str:
+        return self.brief.skill.program
 
     def _ask(self, purpose: str) -> str:
         self.answer = self.model(f"{purpose}: {self.brief.title}", self.request).text
@@ -164,9 +186,20 @@ def _dry_run(
         gathered.clear()
     functions = registry.bind(tools, context)
     run(source, functions, variables=brief.variables, cancelled=cancelled)
-    written = {effect.arguments.get("name") for effect in context.effects}
-    if missing := [name for name in brief.outputs if name not in written]:
-        raise ProgramError(f"the program must write {missing[0]!r}; it did not")
-    if not context.effects:
-        raise ProgramError("the program changes nothing: it must write or finish")
+    if problem := _shortfall(brief, context.effects):
+        raise ProgramError(problem)
     return Proposed(tuple(context.effects), tuple(context.notes), tuple(context.problems))
+
+
+def _shortfall(brief: Brief, effects: list[Effect]) -> str:
+    """What keeps these effects from being the task's result, or ""."""
+    if not effects:
+        return "the program changes nothing: it must write its result"
+    written = Counter(effect.arguments.get("name") for effect in effects)
+    if missing := [name for name in brief.outputs if name not in written]:
+        return f"the task must write {missing[0]!r}; the program did not: write to output"
+    if twice := [name for name in brief.outputs if written[name] > 1]:
+        return f"the program writes {twice[0]!r} {written[twice[0]]} times; write it once, complete"
+    if sum(effect.tool == "finish" for effect in effects) > 1:
+        return "the program calls finish more than once; call it once, at the end"
+    return ""

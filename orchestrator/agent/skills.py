@@ -3,32 +3,35 @@
 Front matter: `name` and `description` as in the format; ours are
 
 role:     who does it
-triggers: word stems of a goal that ask for it
-takes:    what it works on: documents, table, results (all that was made before) or report
+triggers: words of a goal that ask for it; "analy*" stands for every word that begins so
+takes:    what it works on: documents (attached), table (records made before, else attached ones),
+          results (all that was made before), report (the newest), anything (attached, if any)
 makes:    what it leaves behind: records (a table read from documents), table, report or verdict
 output:   default name of the file it writes; none for a verdict
 tools:    the functions on offer to its programs, few enough for a small model
 adapt:    false where the example program is run as written
 steps:    for a playbook: the skills it breaks a goal into, each with its output and instruction
 
-The body explains the skill and holds one example program, a ```python block. A program finds the
-variables `inputs` (file names), `output` (file name), `goal` and `instruction` in place.
+The body says what to mind and holds one example program, a ```python block. A program finds the
+variables `inputs` (file names), `output` (file name), `goal` and `instruction` in place: they are
+its slots.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 
 FOLDER = Path(__file__).resolve().parent.parent / "skills"
+MAX_TOOLS = 10
 
-Takes = Literal["documents", "table", "results", "report"]
+Takes = Literal["documents", "table", "results", "report", "anything"]
 Makes = Literal["records", "table", "report", "verdict"]
 
 
@@ -46,6 +49,8 @@ class PlaybookStep:
 
 @dataclass(frozen=True)
 class Skill:
+    """advice: the text of the body without the program; for the other fields see above."""
+
     name: str
     description: str
     triggers: tuple[str, ...]
@@ -55,26 +60,31 @@ class Skill:
     output: str = ""
     tools: tuple[str, ...] = ()
     adapt: bool = True
+    advice: str = ""
     program: str = ""
-    steps: tuple[PlaybookStep, ...] = field(default=())
+    steps: tuple[PlaybookStep, ...] = ()
 
     @property
     def is_playbook(self) -> bool:
         return bool(self.steps)
 
     def hits(self, text: str) -> int:
-        """How many different triggers a text contains, each at the start of a word."""
+        """How many different triggers a text contains, as whole words or their plurals."""
         return sum(
-            re.search(rf"\b{re.escape(stem)}", text, re.IGNORECASE) is not None
-            for stem in self.triggers
+            re.search(_pattern(trigger), text, re.IGNORECASE) is not None
+            for trigger in self.triggers
         )
 
 
 @cache
 def load_skills(folder: Path = FOLDER) -> Mapping[str, Skill]:
-    """All skills of a folder by name. Raises SkillBroken for the first that cannot be read."""
-    found = [read_skill(path) for path in sorted(folder.glob("*/SKILL.md"))]
-    return {skill.name: skill for skill in found}
+    """All skills of a folder by name. Raises SkillBroken for the first that cannot be used."""
+    found = {skill.name: skill for skill in map(read_skill, sorted(folder.glob("*/SKILL.md")))}
+    for playbook in found.values():
+        for step in playbook.steps:
+            if step.skill not in found or found[step.skill].is_playbook:
+                raise SkillBroken(f"{playbook.name}: steps: there is no skill {step.skill!r}")
+    return found
 
 
 def read_skill(path: Path) -> Skill:
@@ -84,16 +94,53 @@ def read_skill(path: Path) -> Skill:
         raise SkillBroken(f"{path}: it must begin with front matter between two lines of ---")
     try:
         front = yaml.safe_load(parts[1])
-        return _skill(front, parts[2])
-    except (yaml.YAMLError, TypeError, KeyError) as wrong:
+        if not isinstance(front, dict):
+            raise TypeError("the front matter must hold fields, name: value")
+        skill = _skill(front, parts[2])
+    except (yaml.YAMLError, TypeError) as wrong:
         raise SkillBroken(f"{path}: {wrong}") from wrong
+    if problem := _problem_of(skill, path.parent.name):
+        raise SkillBroken(f"{path}: {problem}")
+    return skill
 
 
 def _skill(front: dict[str, Any], body: str) -> Skill:
-    program = re.search(r"```python\n(.*?)```", body, re.DOTALL)
-    steps = tuple(PlaybookStep(**step) for step in front.pop("steps", ()))
+    fields: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in front.items()
+    }
+    advice, fence, rest = body.partition("```python\n")
     return Skill(
-        **{key: tuple(v) if isinstance(v, list) else v for key, v in front.items()},
-        program=program[1].strip() if program else "",
-        steps=steps,
+        **fields
+        | {
+            "steps": tuple(PlaybookStep(**step) for step in front.get("steps", ())),
+            "advice": " ".join(advice.split()),
+            "program": rest.partition("```")[0].strip() if fence else "",
+        }
     )
+
+
+def _problem_of(skill: Skill, folder_name: str) -> str:
+    if skill.name != folder_name:
+        return f"name: {skill.name!r} must be the name of its folder"
+    if skill.is_playbook:
+        return ""
+    if skill.takes not in get_args(Takes):
+        return f"takes: {skill.takes!r} must be one of {', '.join(get_args(Takes))}"
+    if skill.makes not in get_args(Makes):
+        return f"makes: {skill.makes!r} must be one of {', '.join(get_args(Makes))}"
+    if bool(skill.output) is (skill.makes == "verdict"):
+        return "output: needed, unless it makes a verdict"
+    if not skill.program:
+        return "the body must hold an example program, a ```python block"
+    if not 0 < len(skill.tools) <= MAX_TOOLS:
+        return f"tools: name 1 to {MAX_TOOLS}"
+    return ""
+
+
+def _pattern(trigger: str) -> str:
+    """A trigger as a regular expression; punctuation ("?") stands for itself."""
+    if not trigger[:1].isalnum():
+        return re.escape(trigger)
+    if trigger.endswith("*"):
+        return rf"\b{re.escape(trigger[:-1])}"
+    return rf"\b{re.escape(trigger)}s?\b"
