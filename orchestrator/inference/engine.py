@@ -1,0 +1,202 @@
+"""Continuous batching: one owner thread turns many requests into one decode per step.
+
+Each step admits waiting requests (priority, then order), decodes one token of every running
+answer together with a chunk of the prompts on their way in, samples, emits, and retires what is
+done. The thread alone touches the weights; callers meet it in `submit` and in their streams.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Sequence
+from itertools import count
+from typing import Protocol
+
+from orchestrator.inference.base import ChatRequest, FinishReason, InferenceError
+from orchestrator.inference.jobs import EngineStream, Entry, Job
+from orchestrator.inference.sampling import Grammar, Logits, choose
+from orchestrator.inference.sequences import Memory, Sequences
+
+logger = logging.getLogger(__name__)
+
+CHUNK = 256  # prompt tokens per step while no answer is running
+CHUNK_BESIDE = 32  # prompt tokens per step beside running answers, so that these do not stall
+
+
+class DecodeFailed(InferenceError):
+    """One step went wrong; the requests in it are lost, the model is not."""
+
+
+class Weights(Memory, Protocol):
+    """A loaded model, used by the owner thread alone.
+
+    context_tokens: most tokens of one request
+    cells:          tokens of all sequences together
+    shares:         whether sequences can share a prefix
+    """
+
+    context_tokens: int
+    cells: int
+    sequences: int
+    shares: bool
+
+    def decode(self, batch: Sequence[Entry]) -> None:
+        """Compute the batch. Raises DecodeFailed."""
+
+    def logits(self, row: int) -> Logits:
+        """(V,) of entry `row` of the last batch; valid until the next decode."""
+
+    def piece(self, token: int) -> bytes | None:
+        """The token's text; None if it ends the answer."""
+
+    def close(self) -> None: ...
+
+
+class Engine:
+    """The owner thread of one model's weights; `name` is for the log."""
+
+    def __init__(self, weights: Weights, name: str):
+        self._weights = weights
+        self._name = name
+        self._sequences = Sequences(
+            weights, slots=weights.sequences, cells=weights.cells, sharing=weights.shares
+        )
+        self._order = count()
+        self._waiting: list[Job] = []
+        self._live: list[Job] = []
+        self._wake = threading.Condition()
+        self._closing = False
+        self._dead: InferenceError | None = None
+        self._thread = threading.Thread(target=self._run, name=f"engine {name}", daemon=True)
+        self._thread.start()
+
+    def submit(
+        self, request: ChatRequest, prompt: list[int], grammar: Grammar | None
+    ) -> EngineStream:
+        """Queue a request. prompt + max_tokens must fit `weights.context_tokens`."""
+        job = Job(request, prompt, grammar, next(self._order))
+        with self._wake:
+            if self._dead:
+                if grammar is not None:
+                    grammar.close()
+                raise InferenceError(str(self._dead))
+            self._waiting.append(job)
+            self._wake.notify()
+        return job.stream
+
+    def close(self) -> None:
+        """Stop within one step and free the weights. Open streams raise InferenceError."""
+        with self._wake:
+            self._closing = True
+            self._wake.notify()
+        self._thread.join()
+
+    def _run(self) -> None:
+        reason = InferenceError(f"{self._name} was closed before the answer was complete.")
+        try:
+            while self._wait_for_work():
+                self._retire_interrupted()
+                self._admit()
+                if self._live:
+                    self._step()
+        except BaseException as error:
+            logger.exception("the engine of %s died", self._name)
+            reason = InferenceError(f"The engine of {self._name} died: {error!r}")
+        finally:
+            self._shut(reason)
+
+    def _shut(self, reason: InferenceError) -> None:
+        with self._wake:
+            self._dead = reason
+            jobs, self._waiting = [*self._live, *self._waiting], []
+        self._live = []
+        for job in jobs:
+            job.end(reason)
+        self._weights.close()
+
+    def _wait_for_work(self) -> bool:
+        with self._wake:
+            self._wake.wait_for(lambda: self._closing or self._waiting or self._live)
+            return not self._closing
+
+    def _retire_interrupted(self) -> None:
+        for job in [*self._live, *self._waiting]:
+            reason = job.interrupted()
+            if reason:
+                self._retire(job, reason)
+
+    def _admit(self) -> None:
+        for job in sorted(self._waiting, key=lambda job: (-job.request.priority, job.order)):
+            slot = self._sequences.take(job.prompt, len(job.prompt) + job.request.max_tokens)
+            if slot is not None:
+                job.start(slot)
+                self._leave(job)
+                self._live.append(job)
+
+    def _step(self) -> None:
+        shares = self._shares()
+        batch = [entry for job, length in shares for entry in job.entries(length)]
+        try:
+            self._weights.decode(batch)
+        except DecodeFailed as reason:
+            self._lose_step(reason)
+            return
+        row = -1
+        for job, length in shares:
+            row += length
+            self._sequences.append(job.slot, job.pending[:length])
+            del job.pending[:length]
+            if not job.pending:
+                self._sample(job, self._weights.logits(row))
+
+    def _shares(self) -> list[tuple[Job, int]]:
+        """How many pending tokens of each live job this step computes: running answers first."""
+        running = [job for job in self._live if job.running]
+        budget = CHUNK_BESIDE if running else CHUNK
+        shares = [(job, 1) for job in running]
+        for job in self._live:
+            if not job.running and budget:
+                length = min(len(job.pending), budget)
+                shares.append((job, length))
+                budget -= length
+        return shares
+
+    def _sample(self, job: Job, logits: Logits) -> None:
+        try:
+            token = choose(logits, job.request.temperature, job.rng, job.grammar)
+        except InferenceError as reason:
+            self._retire(job, reason)
+            return
+        job.first_token_at = job.first_token_at or time.monotonic()
+        data = self._weights.piece(token)
+        if data is None:
+            self._retire(job, "stop")
+            return
+        if job.grammar is not None:
+            job.grammar.accept(token)
+        job.emit(token, data)
+        if job.pieces.stopped:
+            self._retire(job, "stop")
+        elif job.generated == job.request.max_tokens:
+            self._retire(job, "length")
+
+    def _lose_step(self, reason: DecodeFailed) -> None:
+        """After a failed decode the cache cannot be trusted: its requests end, the next go on."""
+        logger.error("%s: %s", self._name, reason)
+        for job in list(self._live):
+            self._retire(job, reason)
+        self._sequences.clear()
+
+    def _retire(self, job: Job, reason: FinishReason | InferenceError) -> None:
+        if job in self._live:
+            self._live.remove(job)
+            self._sequences.release(job.slot)
+        else:
+            self._leave(job)
+        job.end(reason)
+
+    def _leave(self, job: Job) -> None:
+        with self._wake:
+            self._waiting.remove(job)
