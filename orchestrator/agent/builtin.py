@@ -18,7 +18,7 @@ from orchestrator.agent.operations import (
     text_of,
     whole,
 )
-from orchestrator.agent.syntax import METHODS, Fault
+from orchestrator.agent.syntax import Fault
 from orchestrator.tools.values import plain
 
 MAX_RANGE = 100_000
@@ -42,10 +42,10 @@ def _sum(meter: Meter, values: Any, start: Any = 0) -> Any:
 
 
 def _sorted(meter: Meter, values: Any, *, key: Any = None, reverse: Any = False) -> list[Any]:
-    return _ordered(meter, iterate(meter, values), key, bool(reverse))
+    return ordered(meter, iterate(meter, values), key, bool(reverse))
 
 
-def _ordered(meter: Meter, values: list[Any], key: Any, reverse: bool) -> list[Any]:
+def ordered(meter: Meter, values: list[Any], key: Any, reverse: bool) -> list[Any]:
     meter.step(len(values) * max(1, len(values).bit_length()) // 4)
     keys = _keys(meter, values, key)
     try:
@@ -179,13 +179,13 @@ def _set(meter: Meter, values: Any = ()) -> set[Any]:
     return {as_key(value) for value in iterate(meter, values)}
 
 
-def _dict(meter: Meter, pairs: Any = (), **more: Any) -> dict[Any, Any]:
+def _dict(meter: Meter, pairs: Any = (), /, **more: Any) -> dict[Any, Any]:
     made: dict[Any, Any] = {}
-    _update(meter, made, pairs)
+    update(meter, made, pairs)
     return {**made, **more}
 
 
-def _update(meter: Meter, target: dict[Any, Any], pairs: Any = (), **more: Any) -> None:
+def update(meter: Meter, target: dict[Any, Any], pairs: Any = (), /, **more: Any) -> None:
     items = list(pairs.items()) if isinstance(pairs, dict) else iterate(meter, pairs)
     for pair in items:
         if not isinstance(pair, list | tuple) or len(pair) != 2:
@@ -220,97 +220,11 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
 }
 
 
-def _join(meter: Meter, text: str, values: Any) -> str:
-    parts = iterate(meter, values)
-    odd = next((part for part in parts if not isinstance(part, str)), _MISSING)
-    if odd is not _MISSING:
-        raise Fault(f"join needs texts; got {plain(odd)}: use str(...) on each")
-    meter.built(sum(len(part) + len(text) for part in parts))
-    return text.join(parts)
-
-
-def _replace(meter: Meter, text: str, old: Any, new: Any, count: Any = -1) -> str:
-    if not isinstance(old, str) or not isinstance(new, str):
-        raise Fault("replace takes two texts")
-    meter.built(len(text) + (text.count(old)) * len(new))
-    return text.replace(old, new, whole(count))
-
-
-def _extend(meter: Meter, items: list[Any], values: Any) -> None:
-    more = iterate(meter, values)
-    meter.built(8 * (len(items) + len(more)))
-    items.extend(more)
-
-
-def _sort(meter: Meter, items: list[Any], *, key: Any = None, reverse: Any = False) -> None:
-    items[:] = _ordered(meter, items, key, bool(reverse))
-
-
-def _get(meter: Meter, row: dict[Any, Any], key: Any, default: Any = None) -> Any:
-    return row.get(as_key(key), default)
-
-
-def _setdefault(meter: Meter, row: dict[Any, Any], key: Any, default: Any = None) -> Any:
-    return row.setdefault(as_key(key), default)
-
-
-def _items(meter: Meter, row: dict[Any, Any]) -> list[Any]:
-    meter.built(32 * len(row))
-    return list(row.items())
-
-
-def _keys_of(meter: Meter, row: dict[Any, Any]) -> list[Any]:
-    return iterate(meter, row)
-
-
-def _values_of(meter: Meter, row: dict[Any, Any]) -> list[Any]:
-    meter.built(8 * len(row))
-    return list(row.values())
-
-
-def _add(meter: Meter, items: set[Any], value: Any) -> None:
-    items.add(as_key(value))
-
-
-_OWN: dict[tuple[type, str], Callable[..., Any]] = {
-    (str, "join"): _join,
-    (str, "replace"): _replace,
-    (list, "extend"): _extend,
-    (list, "sort"): _sort,
-    (dict, "get"): _get,
-    (dict, "setdefault"): _setdefault,
-    (dict, "items"): _items,
-    (dict, "keys"): _keys_of,
-    (dict, "values"): _values_of,
-    (dict, "update"): _update,
-    (set, "add"): _add,
-}
-_COMPARING = ("index", "count", "remove")
-
-
 def call_function(meter: Meter, name: str, args: list[Any], named: dict[str, Any]) -> Any:
-    return _called(name, FUNCTIONS[name], (meter, *args), named)
+    return called(name, FUNCTIONS[name], (meter, *args), named)
 
 
-def call_method(meter: Meter, owner: Any, name: str, args: list[Any], named: dict[str, Any]) -> Any:
-    """owner.name(...), for the methods in syntax.METHODS and no others."""
-    kind = type(owner)
-    if name not in METHODS.get(kind, ()):
-        raise Fault(_no_method(owner, name))
-    own = _OWN.get((kind, name))
-    if own is not None:
-        return _called(f".{name}", own, (meter, owner, *args), named)
-    if name in _COMPARING:
-        meter.weigh([owner, *args])
-    meter.built(len(owner) if isinstance(owner, str) or name == "copy" else 8)
-    plain_args = [int(a) if isinstance(a, Decimal) and a == int(a) else a for a in args]
-    result = _called(f".{name}", getattr(kind, name), (owner, *plain_args), named)
-    if isinstance(result, list):
-        meter.built(8 * len(result))
-    return result
-
-
-def _called(
+def called(
     name: str, function: Callable[..., Any], args: tuple[Any, ...], named: dict[str, Any]
 ) -> Any:
     try:
@@ -323,14 +237,3 @@ def _said(wrong: Exception) -> str:
     if isinstance(wrong, ArithmeticError):
         return "the number is too long for it"
     return str(wrong).strip()[:200] or "check its arguments"
-
-
-def _no_method(owner: Any, name: str) -> str:
-    hint = ""
-    if owner is None:
-        hint = "; None means that it could not be read: check with `is not None` first"
-    elif is_number(owner):
-        hint = "; it is a number, not a text: use str(...)"
-    elif names := METHODS.get(type(owner)):
-        hint = f"; it has: {', '.join(names)}"
-    return f"{plain(owner)} has no .{name}(){hint}"

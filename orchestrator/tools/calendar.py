@@ -64,7 +64,7 @@ def quarter_of(context: ToolContext, date: str) -> str:
 
 @tool(effect="reads")
 def resolve_date(context: ToolContext, text: str) -> str:
-    """The date of "next Friday", "in 3 weeks", "end of month", ..."""
+    """The date that words mean, such as "next Friday"."""
     return resolved(text, context.today).isoformat()
 
 

@@ -15,7 +15,6 @@ import functools
 import importlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -98,8 +97,7 @@ def all_tools() -> dict[str, Tool]:
 
 def tools_of(module: str) -> dict[str, Tool]:
     """The tools that one module declares, by name."""
-    with suppress(ModuleNotFoundError):
-        importlib.import_module(module)
+    importlib.import_module(module)
     return dict(_declared.get(module, {}))
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestrator.agent import program, syntax
+from orchestrator.agent import interpreter, program, syntax
 from orchestrator.agent.program import Limits, ProgramError, run
 
 REACHED: list[Any] = []
@@ -185,8 +185,8 @@ def test_a_loop_over_a_growing_list_ends():
 
 
 def test_no_node_type_is_allowed_without_being_evaluated():
-    interpreter = program._Interpreter(None, {}, {})  # type: ignore[arg-type]
-    evaluated = {*interpreter.expressions, *interpreter.statements}
+    walker = interpreter.Interpreter(None, {}, {})  # type: ignore[arg-type]
+    evaluated = {*walker.expressions, *walker.statements}
     structure = {ast.Attribute, ast.Slice, ast.Lambda}  # met only inside of those
     assert set(syntax._EXPRESSIONS) | set(syntax._STATEMENTS) == evaluated | structure
 
@@ -244,7 +244,7 @@ def test_valid_programs_over_every_function_and_method(expressions):
     ends_well("\n".join(lines))
 
 
-SOURCES = [Path(module.__file__ or "").read_text() for module in (program, syntax)]
+SOURCES = [Path(module.__file__ or "").read_text() for module in (program, interpreter)]
 
 
 @settings(max_examples=150, deadline=None)
