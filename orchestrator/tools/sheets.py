@@ -23,6 +23,7 @@ import openpyxl
 from charset_normalizer import from_bytes
 from openpyxl.utils.exceptions import InvalidFileException
 
+from orchestrator.tools.amounts import CODES
 from orchestrator.tools.base import FileProblem, Table
 
 MAX_ROWS = 100_000
@@ -34,7 +35,8 @@ _EMPTY = {"", "-", "–", "—", "n/a", "na", "none", "null", "nan", "?"}
 _DAMAGED = (zipfile.BadZipFile, zlib.error, InvalidFileException, EOFError)
 _DAMAGED_XML = (SyntaxError, LookupError, ValueError, TypeError, AttributeError, OSError)
 _GROUPING = str.maketrans("", "", " \u00a0\u202f'’")
-_CURRENCY = re.compile(r"^\s*([€$£¥]|[A-Z]{3})\s*|\s*([€$£¥]|[A-Z]{3})\s*$")
+_SIGN = rf"[€$£¥]|(?<![A-Za-z-])(?:{'|'.join(sorted(CODES))})(?![A-Za-z-])"  # INV-7 has none
+_CURRENCY = re.compile(rf"^\s*({_SIGN})\s*|\s*({_SIGN})\s*$")
 _NUMBER = re.compile(r"[-+]?\d[\d.,]*")
 
 
