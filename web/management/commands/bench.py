@@ -1,23 +1,36 @@
 import json
+import time
+from decimal import Decimal, InvalidOperation
 
 import psutil
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
+from orchestrator import dispatch
 from orchestrator.inference.base import InferenceError
 from orchestrator.inference.catalogue import Catalogue
+from orchestrator.runtime import default_model
+from staff.domain.lifecycle import OPEN_GOALS
+from staff.models import Goal
+from web.management.commands.goal import elapsed_s, expand, given_file
+from web.management.house import HouseCommand, find_user, find_workspace
+
+SAMPLES = settings.BASE_DIR / "web" / "samples"
+INVOICES = "Total these invoices per vendor, flag duplicates, and write me a one-page summary"
 
 
-class Command(BaseCommand):
+class Command(HouseCommand):
     help = "Measure. The last line is one JSON object."
-    requires_system_checks = []
 
     def add_arguments(self, parser):
-        parser.add_argument("name", choices=["inference"])
-        parser.add_argument("--model", default=settings.DEFAULT_MODEL)
+        benches = parser.add_subparsers(dest="name", required=True)
+        inference = benches.add_parser("inference", help="the engine alone; stop the house first")
+        inference.add_argument("--model", default=settings.DEFAULT_MODEL)
+        invoices = benches.add_parser("invoices", help="the sample invoice goal in a running house")
+        invoices.add_argument("--timeout", type=int, default=900, help="seconds")
 
     def handle(self, name, **options):
-        self.stdout.write(json.dumps(getattr(self, name)(options)))
+        self.stdout.write(json.dumps(getattr(self, name)(options), ensure_ascii=False))
 
     def inference(self, options):
         from orchestrator.inference import bench
@@ -31,3 +44,67 @@ class Command(BaseCommand):
         if path is None:
             raise CommandError(f"fetch it first: python manage.py models pull {wanted}")
         return bench.run(path, wanted)
+
+    def invoices(self, options):
+        """Give the sample goal, wait, compare every total with the truth it was made from."""
+        user = find_user()
+        goal = dispatch.submit_goal(
+            find_workspace(user),
+            user,
+            INVOICES,
+            [given_file(path) for path in expand([SAMPLES / "invoices"])],
+            autonomy=Goal.Autonomy.ACT,
+        )
+        end = time.monotonic() + options["timeout"]
+        while goal.state in OPEN_GOALS and time.monotonic() < end:
+            time.sleep(0.5)
+            goal.refresh_from_db()
+        expected = json.loads((SAMPLES / "expected.json").read_text())
+        found = totals_of(goal)
+        wrong = [
+            key for key, value in expected["totals"].items() if value not in found.get(key, [])
+        ]
+        repeats = {row.get("source") for row in rows_of(goal, "duplicates.csv")}
+        return {
+            "model": default_model(),
+            "state": goal.state,
+            "elapsed_s": elapsed_s(goal),
+            "totals": len(expected["totals"]),
+            "totals_right": len(expected["totals"]) - len(wrong),
+            "wrong": wrong,
+            "extra": len(rows_of(goal, "totals.csv")) - len(expected["totals"]),
+            "duplicates_right": repeats == set(expected["duplicates"][0][:1])
+            or repeats == set(expected["duplicates"][0][1:]),
+            "tokens_used": goal.tokens_used,
+        }
+
+
+def rows_of(goal, name):
+    """The rows of a table that the goal has made; none if it has not."""
+    import csv
+    import io
+
+    if not goal.artifacts.filter(name=name, origin="made").exists():
+        return []
+    text = dispatch.folder_of(goal).read(name).decode("utf-8-sig")
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def totals_of(goal):
+    """Sums by "vendor|currency", as the truth names them: a vendor's name may carry a suffix."""
+    expected = json.loads((SAMPLES / "expected.json").read_text())["totals"]
+    found = {}
+    for row in rows_of(goal, "totals.csv"):
+        vendor, currency = row.get("vendor", ""), row.get("currency", "")
+        for key in expected:
+            name, _, code = key.partition("|")
+            if vendor.casefold().startswith(name.casefold()) and code == currency:
+                found.setdefault(key, []).append(amount(row.get("total", "")))
+    return found
+
+
+def amount(text):
+    try:
+        return str(Decimal(text).quantize(Decimal("0.01")))
+    except InvalidOperation:
+        return text
