@@ -4,6 +4,7 @@ Front matter: `name` and `description` as in the format; ours are
 
 role:     who does it
 triggers: words of a goal that ask for it; "analy*" stands for every word that begins so
+general:  true where the skill is worth offering though no trigger is in the goal
 takes:    what it works on: documents (attached), table (records made before, else attached ones),
           results (all that was made before), report (the newest), anything (attached, if any)
 makes:    what it leaves behind: records (a table read from documents), table, report or verdict
@@ -59,6 +60,7 @@ class Skill:
     makes: Makes = "table"
     output: str = ""
     tools: tuple[str, ...] = ()
+    general: bool = False
     adapt: bool = True
     advice: str = ""
     program: str = ""
