@@ -2,15 +2,15 @@
 PYTHON ?= python3
 RUN = .venv/bin/python
 
-.PHONY: up test check bench install install-dev screenshots clean
+.PHONY: up test check bench install install-dev test-model clean
 
 up: install
 	@exec $(RUN) -m deploy.up
 
-test: install-dev
+test: install-dev test-model
 	$(RUN) -m pytest $(PYTEST_ARGS)
 
-check: install-dev
+check: install-dev test-model
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
@@ -25,6 +25,9 @@ install:
 
 install-dev:
 	@$(PYTHON) deploy/install.py --dev
+
+test-model:
+	@$(RUN) manage.py models pull smollm2-135m-instruct || echo "tests that need a model will skip"
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
