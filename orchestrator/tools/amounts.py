@@ -1,164 +1,248 @@
-"""Amounts, currencies and dates as documents write them, read by rule.
+"""Amounts of money and numbers as people write them, read exactly and never as floats.
 
-`1.234,50`, `1,234.50`, `1 234,50`, `1'234.50`, `(12.00)` and `€ 1,310.00` are the same to a reader;
-here they become Decimals. Dates in any usual form become ISO text.
+`1.234,50`, `1,234.50`, `1 234,50`, `1'234.50`, `(12.00)`, `12.00-`, `12.–`, with a currency sign
+or code before or behind. Whether a lone `1,234` is a thousand or one and a bit is told from the
+other amounts of the same text.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from datetime import date
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
 
-SIGNS = {"€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "₹": "INR", "zł": "PLN", "Fr.": "CHF"}
-CODES = (
-    *("USD", "EUR", "GBP", "CHF", "JPY", "CAD", "AUD", "NZD", "SEK", "NOK", "DKK", "PLN", "CZK"),
-    *("HUF", "INR", "CNY", "BRL", "MXN", "ZAR", "SGD", "HKD"),
+SIGNS = {
+    "US$": "USD",
+    "CA$": "CAD",
+    "C$": "CAD",
+    "A$": "AUD",
+    "AU$": "AUD",
+    "NZ$": "NZD",
+    "HK$": "HKD",
+    "S$": "SGD",
+    "R$": "BRL",
+    "$": "USD",
+    "€": "EUR",
+    "£": "GBP",
+    "¥": "JPY",
+    "₹": "INR",
+    "₺": "TRY",
+    "₩": "KRW",
+    "₪": "ILS",
+    "₴": "UAH",
+    "zł": "PLN",
+    "Kč": "CZK",
+    "Ft": "HUF",
+    "Fr.": "CHF",
+    "SFr.": "CHF",
+}
+_LISTED = (
+    "AED ARS AUD BGN BRL CAD CHF CLP CNY COP CZK DKK EGP EUR GBP HKD HUF IDR ILS INR ISK JPY KES "
+    "KRW MAD MXN MYR NGN NOK NZD PHP PKR PLN RON RSD SAR SEK SGD THB TRY TWD UAH USD VND ZAR"
 )
-_MONTHS = (
-    ("jan",), ("feb", "fév", "fev"), ("mar", "mär", "mae"), ("apr", "avr", "abr"), ("may", "mai"),
-    ("jun", "juin"), ("jul", "juil"), ("aug", "aoû", "aou", "ago"), ("sep", "set"), ("oct", "okt"),
-    ("nov",), ("dec", "dez", "déc", "dic"),
-)  # fmt: skip
-_GAP = "[ \u00a0\u202f]"
-_NUMBER = rf"\d{{1,3}}(?:{_GAP}\d{{3}})+(?:[.,]\d{{1,2}})?(?!\d)|\d[\d.,'’]*\d|\d"
-_CURRENCY = "|".join([*map(re.escape, SIGNS), *(rf"\b{code}\b" for code in CODES)])
-_AMOUNT = re.compile(rf"(?<![\w.,/-])(?:-|−)?(?:{_NUMBER})(?![\w/]|[.,-]\d)")
-_WORD_DATE = re.compile(
-    r"\b(\d{1,2})(?:st|nd|rd|th|\.)?\s+(?:of\s+|de\s+)?([^\W\d_]{3,10})\.?,?\s+(\d{4})\b"
-    r"|\b([^\W\d_]{3,10})\.?\s+(\d{1,2})(?:st|nd|rd|th)?,?\s+(\d{4})\b"
+CODES = frozenset(_LISTED.split())
+_WORDS = {
+    "euro": "EUR",
+    "euros": "EUR",
+    "pounds": "GBP",
+    "sterling": "GBP",
+    "dollars": "USD",
+    "yen": "JPY",
+    "franken": "CHF",
+    "francs": "CHF",
+    "sfr": "CHF",
+}
+_DOLLARS = {"AUD", "CAD", "HKD", "NZD", "SGD", "USD"}
+_ALL = sorted([*SIGNS, *CODES, *_WORDS], key=len, reverse=True)
+_CURRENCY = rf"(?i:(?<![A-Za-z])(?:{'|'.join(map(re.escape, _ALL))})(?![A-Za-z]))"
+_BLANK = "[ \u00a0\u202f\u2009]"
+_GROUPED = rf"\d{{1,3}}(?:{_BLANK}\d{{3}})+|\d{{1,3}}(?:\.\d{{3}})+|\d{{1,3}}(?:['’]\d{{3}})+"
+_INDIAN = r"\d{1,3}(?:,\d{2,3})*,\d{3}"  # 1,234 and 1,23,456
+_CENTS = r"[.,](?:\d{1,4}|[-–—]{1,2})"
+_NUMBER = rf"(?:(?:{_GROUPED}|{_INDIAN})(?!\d)|\d+)(?:{_CENTS})?"
+_AMOUNT = re.compile(
+    rf"(?<![\w.,/#])(?<!\w-)(?<![^\W\d][–−])(?<!\d:)(?P<open>\()?(?P<minus>[-−–]{_BLANK}?)?"
+    rf"(?:(?P<before>{_CURRENCY}){_BLANK}?)?(?P<inner>[-−]{_BLANK}?)?"
+    rf"(?P<number>{_NUMBER})(?![\w/]|[.,’'-]\d|:\d)"
+    rf"(?:{_BLANK}?(?P<behind>{_CURRENCY}))?(?P<trail>-(?![\w-]))?(?P<close>\))?"
 )
-_DIGIT_DATE = re.compile(
-    r"\b(\d{4})-(\d{1,2})-(\d{1,2})\b|\b(\d{1,2})([./-])(\d{1,2})\5(\d{2,4})\b"
-)
+_CELL_ENDS = ("  ", "\t", "| ")
+_RUN = re.compile(r"\+?\d+(?: \d+){2,}(?![.,]?\d)")
 
 
-def parse_amount(text: str) -> Decimal | None:
-    """The amount that a text stands for, or None if it is none.
+@dataclass(frozen=True)
+class Amount:
+    """A number found in a text.
 
-    The last of two different separators is the decimal one. A single one is decimal unless
-    exactly three digits follow it.
+    number:   as written, without sign and currency ("1.234,50")
+    text:     as written, with what belongs to it ("- 1.234,50 EUR")
+    currency: the ISO code written beside it, or None
+    start, end: of `text`, in characters
     """
-    found = re.search(_NUMBER, text)
-    if found is None:
-        return None
-    digits = re.sub(rf"{_GAP}|['’]", "", found[0])
-    last = max(digits.rfind("."), digits.rfind(","))
-    if last >= 0:
-        sign, after = digits[last], len(digits) - last - 1
-        mixed = "." in digits and "," in digits
-        thousands = digits.count(sign) > 1 or (after == 3 and not mixed and digits[0] != "0")
-        whole = re.sub("[.,]", "", digits[: last if not thousands else None])
-        digits = whole if thousands else f"{whole}.{digits[last + 1 :]}"
-    negative = bool(re.search(r"[-−]\s*\D{0,3}$", text[: found.start()])) or (
-        "(" in text[: found.start()] and ")" in text[found.end() :]
+
+    value: Decimal
+    number: str
+    text: str
+    currency: str | None
+    start: int
+    end: int
+
+
+def find_amounts(text: str) -> list[Amount]:
+    """Every number of a text that stands for itself: no dates, codes, times or phone numbers.
+
+    "2 450.00" may be one number or two: then the second is given as well.
+    """
+    comma = decimal_comma(text)
+    dollar = _dollar(text)
+    found: list[Amount] = []
+    for match in _amounts(text):
+        found.append(_amount(match, comma, dollar))
+        if " " in match["number"] and not match["before"]:
+            cut = match.start("number") + match["number"].rindex(" ") + 1
+            if tail := _AMOUNT.match(text, cut):
+                found.append(_amount(tail, comma, dollar))
+    return found
+
+
+def parse_amount(text: str, comma: bool | None = None) -> Decimal | None:
+    """The number that the whole text is, currency or not; None if it is none.
+
+    comma: whether the decimal sign is a comma where the text does not tell; None takes groups
+    """
+    match = _AMOUNT.fullmatch(text.strip())
+    return _amount(match, comma, "USD").value if match else None
+
+
+def decimal_comma(text: str) -> bool | None:
+    """Whether a comma marks decimals in this text, by its numbers that leave no doubt."""
+    votes = Counter(
+        sign == "," for match in _amounts(text) if (sign := _decimal_sign(match["number"]))
     )
-    value = Decimal(digits)
-    return -value if negative else value
+    return None if votes[True] == votes[False] else votes[True] > votes[False]
 
 
-def amounts_in(text: str) -> list[str]:
-    """Amounts of money as they are written, in order, each once; any numbers if none is money.
-
-    Money has cents or a currency beside it. Parts of dates and identifiers are no amounts.
-    """
-    masked = _WORD_DATE.sub(_blank, _DIGIT_DATE.sub(_blank, text))
-    money, numbers = [], []
-    for found in _AMOUNT.finditer(masked):
-        written = text[found.start() : found.end()]
-        around = text[max(0, found.start() - 5) : found.end() + 5]
-        has_cents = re.search(r"[.,]\d{2}$", written) is not None
-        numbers.append(written)
-        if has_cents or re.search(_CURRENCY, around):
-            money.append(written)
-    return list(dict.fromkeys(money or numbers))
+def find_currencies(text: str) -> dict[str, str]:
+    """ISO code -> the sign, code or word it is first written with, most frequent first."""
+    dollar = _dollar(text)
+    written: dict[str, str] = {}
+    times: Counter[str] = Counter()
+    for match in re.finditer(_CURRENCY, text):
+        if code := _known_currency(match[0], dollar):
+            written.setdefault(code, match[0])
+            times[code] += 1
+    return {code: written[code] for code, _ in times.most_common()}
 
 
-def currencies_in(text: str) -> list[str]:
-    """ISO codes of the currencies that a text names by code or sign, the most frequent first."""
-    found = [SIGNS.get(mark, mark) for mark in re.findall(_CURRENCY, text)]
-    return sorted(dict.fromkeys(found), key=lambda code: -found.count(code))
+def currency_code(text: str) -> str | None:
+    """The ISO code that a sign, code or word stands for; None if it is no currency we know."""
+    return _known_currency(text.strip(), "USD")
 
 
-def dates_in(text: str) -> list[str]:
-    """Dates as they are written, in order, each once."""
-    spans = sorted(
-        (found.start(), found[0])
-        for pattern in (_WORD_DATE, _DIGIT_DATE)
-        for found in pattern.finditer(text)
-        if parse_date(found[0]) is not None
-    )
-    return list(dict.fromkeys(written for _, written in spans))
+def variants(amount: Amount) -> Iterator[str]:
+    """The ways to copy an amount from its text: bare, and with its sign and currency."""
+    yield amount.number
+    if amount.text != amount.number:
+        yield amount.text
 
 
-def parse_date(text: str, day_first: bool = True) -> str | None:
-    """The ISO date that a text stands for, or None. day_first settles 04/03/2026."""
-    if found := _DIGIT_DATE.search(text):
-        if found[1]:
-            return _iso(int(found[1]), int(found[2]), int(found[3]))
-        first, second, year = int(found[4]), int(found[6]), _year(found[7])
-        if second > 12 or (first <= 12 and not day_first and found[5] != "."):
-            first, second = second, first
-        return _iso(year, second, first)
-    if found := _WORD_DATE.search(text):
-        day, word, year_text = (
-            (found[1], found[2], found[3])
-            if found[1]
-            else (
-                found[5],
-                found[4],
-                found[6],
-            )
-        )
-        month = month_number(word)
-        return _iso(int(year_text), month, int(day)) if month else None
-    return None
-
-
-def is_day_first(written: Sequence[str], text: str) -> tuple[bool, bool]:
-    """Whether a document writes the day first, and whether that is certain.
-
-    Evidence: another date that can only be read one way, else dollars (month first).
-    """
-    firsts = [(int(f[4]), int(f[6])) for w in written if (f := _DIGIT_DATE.search(w)) and f[4]]
-    if any(first > 12 for first, _ in firsts):
-        return True, True
-    if any(second > 12 for _, second in firsts):
-        return False, True
-    return "USD" not in currencies_in(text), False
-
-
-def is_ambiguous(written: str) -> bool:
-    """A date such as 04/03/2026, which means two days."""
-    found = _DIGIT_DATE.search(written)
-    if found is None or not found[4] or found[5] == ".":
-        return False
-    return int(found[4]) <= 12 and int(found[6]) <= 12 and found[4] != found[6]
-
-
-def month_number(word: str) -> int | None:
-    """1 to 12 for a month's name in English, German, French or Spanish; else None."""
-    start = word.casefold()
-    matches = [
-        (len(prefix), number)
-        for number, prefixes in enumerate(_MONTHS, 1)
-        for prefix in prefixes
-        if start.startswith(prefix)
+def _amounts(text: str) -> Iterator[re.Match[str]]:
+    """The matches that are no part of a phone or account number ("0532 0130 00")."""
+    runs = [
+        run.span()
+        for run in _RUN.finditer(text)
+        if any(len(group) != 3 for group in run[0].split(" ")[1:])
     ]
-    return max(matches)[1] if matches else None
+    for match in _AMOUNT.finditer(text):
+        if not any(start <= match.start("number") < end for start, end in runs):
+            yield match
 
 
-def _year(text: str) -> int:
-    return int(text) if len(text) == 4 else 2000 + int(text)
+def _amount(match: re.Match[str], comma: bool | None, dollar: str) -> Amount:
+    written = match["before"] or match["behind"] or ""
+    value = _value(match["number"], comma)
+    bracketed = bool(match["open"] and match["close"])
+    start, end = match.span()
+    if match["open"] and not bracketed:
+        start += 1
+    if match["close"] and not bracketed:
+        end -= 1
+    dashed = bool(match["minus"]) and not _is_minus(match)
+    if dashed:
+        start = match.end("minus")
+    signed = (match["minus"] and not dashed) or match["inner"] or match["trail"]
+    if signed or (bracketed and _is_negative_bracket(match)):
+        value = -value
+    text = match.string[start:end].strip()
+    return Amount(value, match["number"], text, _known_currency(written, dollar), start, end)
 
 
-def _iso(year: int, month: int, day: int) -> str | None:
-    try:
-        return date(year, month, day).isoformat()
-    except ValueError:
+def _is_minus(match: re.Match[str]) -> bool:
+    """Whether a dash with a blank behind it is a minus, not a bullet or a break in a sentence."""
+    if match["minus"][-1] in "-−–":
+        return True
+    before = _line_before(match, "minus")
+    if not before:
+        return match.end() == len(match.string)
+    return bool(before.strip()) and before.endswith(_CELL_ENDS)
+
+
+def _is_negative_bracket(match: re.Match[str]) -> bool:
+    """Whether brackets mean less than zero: around money in a cell, not "(3)" or in a sentence."""
+    if not (match["before"] or match["behind"] or _decimal_sign(match["number"])):
+        return False
+    before = _line_before(match, "open")
+    after = match.string[match.end() :].partition("\n")[0]
+    alone = not before.strip() or before.endswith(_CELL_ENDS) or len(before.split()) <= 3
+    return alone and (not after.strip() or after.startswith(("  ", "\t", " |")))
+
+
+def _line_before(match: re.Match[str], group: str) -> str:
+    return match.string[: match.start(group)].rpartition("\n")[2]
+
+
+def _value(number: str, comma: bool | None) -> Decimal:
+    bare = re.sub(rf"{_BLANK}|['’]", "", number)
+    bare = re.sub(r"[.,][-–—]{1,2}$", "", bare)
+    sign = _decimal_sign(number)
+    if sign is None and comma is not None and len(re.findall("[.,]", bare)) == 1:
+        sign = "," if comma else "."
+        if sign not in bare:
+            sign = None
+    whole, _, cents = bare.rpartition(sign) if sign and sign in bare else (bare, "", "")
+    digits = re.sub("[.,]", "", whole)
+    return Decimal(f"{digits or 0}.{cents}") if cents else Decimal(digits or 0)
+
+
+def _decimal_sign(number: str) -> str | None:
+    """ "," or "." where the number itself tells; None for "1234", "1,234" and "1.234.567"."""
+    signs = re.findall("[.,]", number)
+    if not signs or not number[-1].isdigit():
         return None
+    last = signs[-1]
+    whole, _, cents = number.rpartition(last)
+    if last in signs[:-1]:
+        return None
+    grouped = len(set(signs)) > 1 or re.search(rf"{_BLANK}|['’]", whole)
+    lone = not grouped and len(cents) == 3 and 1 <= len(whole) <= 3 and whole != "0"
+    return None if lone else last
 
 
-def _blank(found: re.Match[str]) -> str:
-    return "x" * len(found[0])
+def _known_currency(written: str, dollar: str) -> str | None:
+    bare = written.strip(" \u00a0\u202f\u2009")
+    if bare == "$":
+        return dollar
+    if bare in SIGNS:
+        return SIGNS[bare]
+    if bare.upper() in CODES and (bare.isupper() or bare.istitle() or bare.islower()):
+        return bare.upper()
+    folded = {sign.casefold(): code for sign, code in SIGNS.items()}
+    return _WORDS.get(bare.casefold()) or folded.get(bare.casefold())
+
+
+def _dollar(text: str) -> str:
+    """Which dollar "$" means here: another one's code in the text tells."""
+    codes = {code for code in _DOLLARS if re.search(rf"\b{code}\b", text)}
+    return codes.pop() if len(codes) == 1 else "USD"

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from orchestrator.inference.base import ChatRequest, Message
-from orchestrator.tools import amounts
+from orchestrator.tools.amounts import parse_amount
 from orchestrator.tools.base import ToolContext, ToolError
 from orchestrator.tools.documents import read_documents
 from orchestrator.tools.registry import tool
@@ -110,7 +110,7 @@ def _numbers(text: str) -> list[str]:
 
 
 def _value(written: str) -> Decimal:
-    return abs(amounts.parse_amount(written) or Decimal(0))
+    return abs(parse_amount(written) or Decimal(0))
 
 
 def _whole_sentences(text: str) -> str:

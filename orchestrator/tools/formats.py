@@ -6,6 +6,7 @@ number of its pages. What cannot be read raises Unreadable with a plain reason.
 
 from __future__ import annotations
 
+import csv
 import email
 import email.policy
 import io
@@ -111,6 +112,16 @@ def json_text(text: str) -> str:
         return json.dumps(json.loads(text), indent=1, ensure_ascii=False)
     except (ValueError, RecursionError):
         return text
+
+
+def csv_text(text: str) -> str:
+    """The table with its cells by " | ", as other tables are shown."""
+    try:
+        dialect = csv.Sniffer().sniff(text[:4096], delimiters=",;\t|")
+        rows = list(csv.reader(io.StringIO(text, newline=""), dialect))
+    except csv.Error:
+        return text
+    return "\n".join(" | ".join(cell.strip() for cell in row) for row in rows)
 
 
 def mail_text(content: bytes) -> str:

@@ -1,0 +1,171 @@
+"""Several records out of one text: the action items of a meeting, the events of a report.
+
+Names, dates and amounts of a record can only be copied; a phrase such as the task itself is worded
+by the model, and left out if its words are not the document's.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from datetime import date
+from typing import Any
+
+from orchestrator.inference.base import ChatRequest, Message
+from orchestrator.inference.grammar import from_schema
+from orchestrator.tools.base import Row, Table, ToolContext, ToolError
+from orchestrator.tools.calendar import resolved
+from orchestrator.tools.candidates import Evidence, candidates, value_of
+from orchestrator.tools.dates import MONTHS
+from orchestrator.tools.documents import Document
+from orchestrator.tools.fields import Field
+from orchestrator.tools.formats import tidy
+
+MAX_RECORDS = 15  # of one part of a document
+PART_CHARS = 3000  # about 1,000 tokens
+PHRASE_CHARS = 120
+ANSWER_TOKENS = 600
+KNOWN_WORDS = 0.7  # of a phrase must stand in the document
+
+SYSTEM = """\
+You list the records in a document as a JSON array, each once, in the order of the document. Copy \
+names and dates exactly as they are written; "" where the document does not say. No records: []."""
+
+_MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
+_WEEKDAY = "(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?"
+_SOON = re.compile(
+    rf"\b(?:(?:next |this |coming )?{_WEEKDAY}|tomorrow|today|next (?:week|month)"
+    r"|(?:the )?end of (?:the |this |next )*(?:week|month|quarter|year)"
+    r"|in (?:\d+|a|one|two|three|four|five|six) (?:day|week|month)s?"
+    rf"|\d{{1,2}}(?:st|nd|rd|th|\.)? (?:of )?(?:{_MONTH})"
+    rf"|(?:{_MONTH}) \d{{1,2}}(?:st|nd|rd|th)?)\b",
+    re.IGNORECASE,
+)
+_DAY_MONTH = re.compile(rf"(\d{{1,2}})\D* ({_MONTH})|({_MONTH}) (\d{{1,2}})", re.IGNORECASE)
+_NAME = re.compile(r"[^\W\d_a-zß-öø-ÿ][\w'’-]+(?: [^\W\d_a-zß-öø-ÿ][\w.'’-]*)*")
+
+
+def list_records(
+    context: ToolContext, document: Document, fields: Sequence[Field], notes: list[str]
+) -> Table:
+    """The records of a document, each with `source`; what was left out is noted."""
+    evidence = Evidence(tidy(document.text))
+    base = evidence.dates[0].read(evidence.day_first()[0]) if evidence.dates else context.today
+    rows: Table = []
+    for part in _parts(evidence.text):
+        for record in _ask(context, document.name, Evidence(part), fields):
+            row = {
+                each.name: _value(each, record.get(each.name), evidence, base) for each in fields
+            }
+            if made_up := _made_up(row, fields, evidence.text):
+                notes.append(f'{document.name}: left out "{made_up}", which it does not say')
+            elif any(value is not None for value in row.values()):
+                rows.append(row | {"source": document.name})
+    unique = {json.dumps(row, default=str, sort_keys=True): row for row in rows}
+    return list(unique.values())
+
+
+def _ask(
+    context: ToolContext, name: str, evidence: Evidence, fields: Sequence[Field]
+) -> list[dict[str, Any]]:
+    record = {each.name: _schema(each, evidence) for each in fields}
+    listed = ", ".join(f"{each.name} ({each.hint or each.type})" for each in fields)
+    asked = f"Records wanted: {context.goal_text[:300]}\nEach record: {listed}"
+    answer = context.model(
+        f"list {name}",
+        ChatRequest(
+            messages=(
+                Message("system", SYSTEM),
+                Message("user", f"{asked}\n\nDocument:\n{evidence.text}"),
+            ),
+            max_tokens=ANSWER_TOKENS,
+            grammar=from_schema(
+                {
+                    "type": "array",
+                    "maxItems": MAX_RECORDS,
+                    "items": {"type": "object", "properties": record},
+                }
+            ),
+        ),
+    )
+    return list(_whole_records(answer.text))
+
+
+def _schema(of: Field, evidence: Evidence) -> dict[str, Any]:
+    if of.is_phrase:
+        return {"type": "string", "maxLength": PHRASE_CHARS}
+    found = candidates(of, evidence)
+    if of.type == "date":
+        found += [soon[0] for soon in _SOON.finditer(evidence.text)]
+    if of.type == "text" and not of.is_identifier:
+        found = [*_names(evidence.text), *found]
+    return {"type": "string", "x-copy": [*dict.fromkeys(found), ""]}
+
+
+def _names(text: str) -> list[str]:
+    """Capitalised words that are not also written small: no "We", no "The"."""
+    small = set(re.findall(r"\b[a-zß-öø-ÿ]\w*", text))
+    return [name[0] for name in _NAME.finditer(text) if name[0].casefold() not in small]
+
+
+def _value(of: Field, written: object, evidence: Evidence, base: date) -> Any:
+    value = value_of(of, written, evidence)
+    if of.type == "date" and value is None and isinstance(written, str) and written:
+        found = _soon(written, base)
+        return found and found.isoformat()
+    return value
+
+
+def _soon(written: str, base: date) -> date | None:
+    """The day that words mean, counted from the day of the document."""
+    if found := _DAY_MONTH.search(written):
+        day, month = (found[1] or found[4]), (found[2] or found[3])
+        return _next_such_day(int(day), MONTHS[month.casefold()], base)
+    try:
+        return resolved(written, base)
+    except ToolError:
+        return None
+
+
+def _next_such_day(day: int, month: int, base: date) -> date | None:
+    try:
+        this_year = date(base.year, month, day)
+        return this_year if this_year >= base else date(base.year + 1, month, day)
+    except ValueError:
+        return None
+
+
+def _made_up(row: Row, fields: Sequence[Field], text: str) -> str:
+    """The first phrase whose words are mostly not in the document."""
+    known = set(re.findall(r"\w+", text.casefold()))
+    for each in fields:
+        words = re.findall(r"\w+", str(row[each.name] or "").casefold()) if each.is_phrase else []
+        unknown = [word for word in words if word not in known]
+        if len(unknown) > (1 - KNOWN_WORDS) * len(words) or any(map(str.isdigit, unknown)):
+            return str(row[each.name])
+    return ""
+
+
+def _parts(text: str) -> Iterator[str]:
+    """The text in pieces that a prompt can hold, cut between lines."""
+    part = ""
+    for line in text.splitlines(keepends=True):
+        if part and len(part) + len(line) > PART_CHARS:
+            yield part
+            part = ""
+        part += line[:PART_CHARS]
+    if part.strip():
+        yield part
+
+
+def _whole_records(text: str) -> Iterator[dict[str, Any]]:
+    """The records of an array, also where it was cut in the middle of one."""
+    for whole in (text, text[: text.rfind("}") + 1] + "]"):
+        try:
+            found = json.loads(whole)
+        except ValueError:
+            continue
+        if isinstance(found, list):
+            yield from (record for record in found if isinstance(record, dict))
+        return
