@@ -7,7 +7,7 @@ document cannot come out; reading what was chosen is code's work again.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -31,6 +31,12 @@ _NAMES = re.compile(
 _COMPANY = re.compile(
     r"(.*\b(?:GmbH|UG|AG|KG|SE|e\.K\.|Ltd|Limited|LLP|LLC|Inc|Corp|PLC|B\.?V|N\.?V|S\.?A|SAS|SARL"
     r"|S\.?r\.?l|S\.?p\.?A|S\.?L|AB|A/S|Oy|K\.K|Pty)\.?)(?: [-–—/·(]|,|;).*"
+)
+_RECIPIENT = re.compile(
+    r"(?:(?:bill(?:ed)?|sold|ship(?:ped)?|invoiced?|deliver(?:ed)?)[ -]to|to|for|customer|client"
+    r"|buyer|attn|kunde|rechnung an|an|empfänger|destinataire|cliente|klant|aan|till|kund)"
+    r"\s*[:|]\s*(?P<name>.*)|(?:bill to|sold to|spett\.?(?:le)?)\s+(?P<addressed>.+)",
+    re.IGNORECASE,
 )
 _ABBREVIATED = re.compile(r"\.\w+$|\b(?:Inc|Ltd|Co|Corp|Bros)$")
 _DECORATION = " .,;:|*#_=<>\"'“”„()[]-–—"
@@ -86,6 +92,18 @@ class Evidence:
         )
         return list(dict.fromkeys(found))
 
+    @cached_property
+    def recipients(self) -> set[frozenset[str]]:
+        """Names, as sets of words, behind labels such as "Bill to:" or "Kunde |"."""
+        found = set()
+        lines = self.text.splitlines()
+        for line, below in zip(lines, [*lines[1:], ""], strict=True):
+            for cell in [line, *re.split(r"\t|\s{2,}", line)]:
+                if label := _RECIPIENT.fullmatch(cell.strip()):
+                    name = label["name"] or label["addressed"] or below
+                    found.add(_words(_GAP.split(name.strip())[0].partition(",")[0]))
+        return found - {frozenset()}
+
     def day_first(self) -> tuple[bool, bool]:
         """Whether dates are written day first, and whether the document itself tells."""
         told = day_comes_first(self.dates)
@@ -94,8 +112,13 @@ class Evidence:
         return list(self.currencies) != ["USD"], False
 
 
-def candidates(field: Field, evidence: Evidence) -> list[str]:
-    """What could be copied as the field's value, as it is written; at most MAX_SPANS."""
+def candidates(
+    field: Field, evidence: Evidence, recipients: Collection[frozenset[str]] = ()
+) -> list[str]:
+    """What could be copied as the field's value, as it is written; at most MAX_SPANS.
+
+    recipients: who documents of this kind are addressed to, so who did not issue them
+    """
     match field.type:
         case "choice":
             return list(field.choices)
@@ -108,6 +131,8 @@ def candidates(field: Field, evidence: Evidence) -> list[str]:
     if field.is_identifier and evidence.codes:
         return evidence.codes[:MAX_SPANS]
     worded = [span for span in evidence.spans if _is_worded(span)]
+    if field.is_issuer:
+        worded = [span for span in worded if not any(to <= _words(span) for to in recipients)]
     return (worded or evidence.spans)[:MAX_SPANS]
 
 
@@ -180,6 +205,10 @@ def _clean(piece: str) -> str:
     text = _COMPANY.sub(r"\1", " ".join(piece.split()))
     clean = text.strip(_DECORATION)
     return clean + "." if _ABBREVIATED.search(clean) and f"{clean}." in text else clean
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(re.findall(r"\w+", text.casefold()))
 
 
 def _is_worded(span: str) -> bool:

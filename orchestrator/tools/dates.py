@@ -41,6 +41,11 @@ _WRITTEN = tuple(
     for pattern in _PATTERNS
 )
 
+_NO_YEAR = re.compile(
+    rf"\b(?P<d>{_DAY})\s+(?:of\s+)?(?P<name>{_NAME})|\b(?P<name2>{_NAME})\s+(?P<d2>{_DAY})(?!\w)",
+    re.IGNORECASE,
+)
+
 
 @dataclass(frozen=True)
 class WrittenDate:
@@ -90,6 +95,14 @@ def day_comes_first(dates: list[WrittenDate]) -> bool | None:
     return None if votes[True] == votes[False] else votes[True] > votes[False]
 
 
+def find_days(text: str) -> list[tuple[str, int, int]]:
+    """Days without a year ("14 March", "March 14th"): as written, month, day of the month."""
+    return [
+        (match[0], _month(match["name"] or match["name2"]), _number(match["d"] or match["d2"]))
+        for match in _NO_YEAR.finditer(text)
+    ]
+
+
 def _written(match: re.Match[str]) -> WrittenDate | None:
     parts = match.groupdict()
     year = _year(parts["y"])
@@ -99,16 +112,24 @@ def _written(match: re.Match[str]) -> WrittenDate | None:
         if "." in parts["s"] and readings[0]:
             readings = (readings[0], readings[0])  # points stand in day-first dates only
     else:
-        month = int(parts["m"]) if parts.get("m") else MONTHS[parts["name"].lower().rstrip(".")]
-        day = _day(year, month, int(re.sub(r"\D", "", parts["d"])))
+        month = int(parts["m"]) if parts.get("m") else _month(parts["name"])
+        day = _day(year, month, _number(parts["d"]))
         readings = (day, day)
     if readings == (None, None):
         return None
     return WrittenDate(match[0], match.start(), match.end(), *readings)
 
 
+def _month(name: str) -> int:
+    return MONTHS[name.lower().rstrip(".")]
+
+
+def _number(text: str) -> int:
+    return int(re.sub(r"\D", "", text))
+
+
 def _year(text: str) -> int:
-    digits = int(re.sub(r"\D", "", text))
+    digits = _number(text)
     return digits if digits >= 100 else 2000 + digits if digits < 70 else 1900 + digits
 
 

@@ -82,6 +82,13 @@ def read_document(name: str, content: bytes) -> Document:
     return Document(name, kind, _bounded(name, clean_text(text), notes), pages, tuple(notes))
 
 
+def compact(document: Document) -> str:
+    """The text as a prompt wants it: cells by " | ", no rulers, no empty lines, narrow gaps."""
+    shown = formats.csv_text(document.text) if document.kind == "csv" else document.text
+    lines = formats.tidy(shown).splitlines()
+    return "\n".join(line for line in lines if any(map(str.isalnum, line)))
+
+
 def read_documents(context: ToolContext, files: Sequence[str] | str) -> list[Document]:
     """The files that can be read; the others become problems for the boss.
 

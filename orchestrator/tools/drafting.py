@@ -1,148 +1,153 @@
 """Language, where language is the product: prose from facts that code has computed.
 
-The model writes; code checks. A sentence with a number that is not in the facts is left out and
+The model writes; code checks. A sentence with a figure that the facts do not give is left out, and
 the boss is told.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from typing import Any
 
 from orchestrator.inference.base import ChatRequest, Message
-from orchestrator.tools.amounts import parse_amount
-from orchestrator.tools.base import ToolContext, ToolError
-from orchestrator.tools.documents import read_documents
+from orchestrator.tools.base import ToolContext
+from orchestrator.tools.documents import Document, compact, read_documents
+from orchestrator.tools.grounding import Facts, supported
 from orchestrator.tools.registry import tool
 from orchestrator.tools.writing import table_markdown
 
-DRAFT_TOKENS = 200
+PARALLEL = 4
+DRAFT_TOKENS = 220
 NOTE_TOKENS = 120
-FACT_CHARS = 3000
-DOCUMENT_CHARS = 3600
-ROWS_SHOWN = 30
+PROMPT_CHARS = 3200  # about 1,000 tokens of facts or text
+MAX_PARTS = 6  # of one long document
+MAX_ROWS = 25  # of one table
 
 WRITER = """\
-You write for a busy reader: plain, correct, short sentences. Use only the facts given. Do not \
-add numbers of your own and do not calculate. No headings, no tables, no greetings."""
+You write for a busy reader: plain, correct, short sentences in the language of the task. Use only \
+the facts given, with their numbers as they are written there; never calculate. One paragraph, no \
+headings, tables, lists or greetings."""
 READER = """\
-You read a document for a busy reader and say what matters in it, in plain short sentences. Keep \
-to what the document says."""
+You read for a busy reader and say what matters in plain short sentences, in the language of the \
+question. Keep to what the text says, with its numbers and dates as written. No headings."""
+NOTHING_LEFT = "The figures are in the tables."
 
 
 @tool(effect="reads")
 def draft(context: ToolContext, instruction: str, facts: Any = None) -> str:
     """Short prose about facts (tables, values) that the program has computed."""
-    shown = _facts(context, facts)
-    answer = context.model(
-        "draft",
-        ChatRequest(
-            messages=(
-                Message("system", WRITER),
-                Message(
-                    "user", f"Facts:\n{shown}\n\nWrite one short paragraph. Task: {instruction}"
-                ),
-            ),
-            max_tokens=DRAFT_TOKENS,
-        ),
+    shown = _rendered(context, facts, MAX_ROWS)
+    known = Facts(
+        "\n".join([_rendered(context, facts, None), instruction, context.goal_text]),
+        [*_counts(facts)],
     )
-    return _only_supported(context, _whole_sentences(answer.text), f"{shown}\n{instruction}")
+    asked = f"Facts:\n{shown[:PROMPT_CHARS]}\n\nTask: {instruction}\nWrite one short paragraph."
+    prose = _written(context, "draft", WRITER, asked, DRAFT_TOKENS, known)
+    if not prose:
+        again = f"{asked} Do not use any numbers."
+        prose = _written(context, "draft again", WRITER, again, DRAFT_TOKENS // 2, known)
+    return prose or NOTHING_LEFT
 
 
 @tool(effect="reads")
-def summarise(context: ToolContext, files: list[str], question: str = "") -> str:
-    """What documents say, or what they say about a question."""
+def summarise(context: ToolContext, files: list[str] | str, question: str = "") -> str:
+    """What files say, or what they say about a question."""
     documents = read_documents(context, files)
-    if not documents:
-        raise ToolError("none of the files can be read")
-    parts = []
-    for document in documents:
-        text = document.text
-        if len(text) > DOCUMENT_CHARS:
-            context.notes.append(f"{document.name} is long: its beginning was read")
-            text = text[:DOCUMENT_CHARS]
-        asked = f"Question: {question}" if question else "Say what matters in it."
-        answer = context.model(
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        notes = list(pool.map(lambda each: _noted(context, each, question), documents))
+    if len(documents) == 1:
+        return notes[0]
+    named = [f"**{each.name}**: {note}" for each, note in zip(documents, notes, strict=True)]
+    overall = _joined(context, "put together", named, question)
+    return "\n\n".join([overall, *named] if overall else named)
+
+
+def _noted(context: ToolContext, document: Document, question: str) -> str:
+    """What one document says: in one go, or part by part and put together."""
+    parts = list(_parts(compact(document)))
+    if len(parts) > MAX_PARTS:
+        told = f"{document.name}: it is long, so only the first {MAX_PARTS} parts of it were read"
+        context.notes.append(told)
+    asked = f"Question: {question}" if question else "Say what matters in it."
+    tokens = DRAFT_TOKENS if len(parts) == 1 else NOTE_TOKENS
+    said = [
+        _written(
+            context,
             f"read {document.name}",
-            ChatRequest(
-                messages=(
-                    Message("system", READER),
-                    Message("user", f"Document {document.name}:\n{text}\n\n{asked}"),
-                ),
-                max_tokens=DRAFT_TOKENS if len(documents) == 1 else NOTE_TOKENS,
-            ),
+            READER,
+            f"Text of {document.name}:\n{part}\n\n{asked}",
+            tokens,
+            Facts(f"{document.name}\n{part}\n{question}"),
         )
-        prose = _only_supported(context, _whole_sentences(answer.text), f"{text}\n{question}")
-        parts.append(prose if len(documents) == 1 else f"**{document.name}**: {prose}")
-    return "\n\n".join(parts)
-
-
-def unsupported_numbers(prose: str, facts: str) -> list[str]:
-    """Numbers of a prose text that do not stand in the facts, as they are written.
-
-    Compared by value: 1,310.00 is 1310. Whole numbers up to twelve may count what is there.
-    """
-    known = {_value(n) for n in _numbers(facts)}
-    return [
-        written
-        for written in _numbers(prose)
-        if (value := _value(written)) not in known and not (value <= 12 and value == int(value))
+        for part in parts[:MAX_PARTS]
     ]
+    if len(said) == 1:
+        return said[0] or "(nothing that could be confirmed)"
+    return _joined(context, f"put {document.name} together", said, question) or " ".join(said)
 
 
-def _only_supported(context: ToolContext, prose: str, facts: str) -> str:
-    """The prose without the sentences whose numbers the facts do not hold."""
-    kept = []
-    for sentence in re.split(r"(?<=[.!?])\s+(?=[A-ZÄÖÜ*\-])", prose):
-        if wrong := unsupported_numbers(sentence, facts):
-            context.notes.append(
-                f"A sentence was left out because {wrong[0]} is not in the facts: {sentence[:120]}"
-            )
-        else:
-            kept.append(sentence)
-    return " ".join(kept)
+def _joined(context: ToolContext, purpose: str, notes: Sequence[str], question: str) -> str:
+    """One paragraph from several notes."""
+    text = "\n".join(note for note in notes if note)
+    asked = f"Question: {question}" if question else "Sum these notes up in a few sentences."
+    known = Facts(f"{text}\n{question}", [len(notes)])
+    prompt = f"Notes:\n{text[:PROMPT_CHARS]}\n\n{asked}"
+    return _written(context, purpose, READER, prompt, DRAFT_TOKENS, known)
 
 
-def _numbers(text: str) -> list[str]:
-    return re.findall(r"\d[\d.,'’]*\d|\d", text)
-
-
-def _value(written: str) -> Decimal:
-    return abs(parse_amount(written) or Decimal(0))
+def _written(
+    context: ToolContext, purpose: str, system: str, asked: str, tokens: int, facts: Facts
+) -> str:
+    """What the model writes, held to the facts; what is left out is noted."""
+    request = ChatRequest((Message("system", system), Message("user", asked)), max_tokens=tokens)
+    prose, notes = supported(_whole_sentences(context.model(purpose, request).text), facts)
+    context.notes += [note for note in notes if note not in context.notes]
+    return prose
 
 
 def _whole_sentences(text: str) -> str:
-    """The text up to its last full sentence: an answer that was cut ends in the middle."""
+    """Without headings, and up to the last full sentence: an answer may be cut in the middle."""
     text = re.sub(r"^#+ .*$", "", text.strip(), flags=re.MULTILINE).strip()
-    if text and text[-1] not in ".!?:)*\"'":
+    if text and text[-1] not in ".!?:)*\"'”":
         end = max(text.rfind(mark) for mark in ".!?")
         text = text[: end + 1] if end > 0 else text
     return text
 
 
-def _facts(context: ToolContext, facts: Any) -> str:
-    if facts is None:
-        return "none"
+def _parts(text: str) -> Iterator[str]:
+    """The text in pieces that a prompt can hold, cut between lines."""
+    part = ""
+    for line in text.splitlines(keepends=True):
+        if part and len(part) + len(line) > PROMPT_CHARS:
+            yield part
+            part = ""
+        part += line[:PROMPT_CHARS]
+    yield part
+
+
+def _rendered(context: ToolContext, facts: Any, rows: int | None) -> str:
+    """Facts as text: tables as Markdown (at most so many rows), mappings by their keys."""
     if isinstance(facts, Mapping):
-        parts = [f"{name}:\n{_fact(context, value)}" for name, value in facts.items()]
-    elif isinstance(facts, list) and facts and not isinstance(facts[0], Mapping):
-        parts = [_fact(context, value) for value in facts]
-    else:
-        parts = [_fact(context, facts)]
-    return "\n\n".join(parts)[:FACT_CHARS]
+        parts = [f"{key}: {_rendered(context, value, rows)}" for key, value in facts.items()]
+        return "\n".join(parts) or "none"
+    if isinstance(facts, list) and facts and all(isinstance(row, Mapping) for row in facts):
+        shown = table_markdown(context, [dict(row) for row in facts[:rows]])
+        more = len(facts) - len(facts[:rows])
+        return f"\n{shown}" + (f"({more} more rows)\n" if more else "")
+    if isinstance(facts, list):
+        return "; ".join(_rendered(context, each, rows) for each in facts) or "none"
+    return "none" if facts is None else str(facts)
 
 
-def _fact(context: ToolContext, value: Any) -> str:
-    if isinstance(value, list) and value and all(isinstance(row, Mapping) for row in value):
-        return _table(context, value)
-    if isinstance(value, list):
-        return ", ".join(str(item) for item in value) or "none"
-    return str(value)
-
-
-def _table(context: ToolContext, rows: Sequence[Mapping[str, Any]]) -> str:
-    shown = table_markdown(context, [dict(row) for row in rows[:ROWS_SHOWN]])
-    more = len(rows) - ROWS_SHOWN
-    return shown + (f"\n({more} more rows)" if more > 0 else "")
+def _counts(facts: Any) -> Iterator[Decimal | int]:
+    """How many there are of each thing in the facts."""
+    if isinstance(facts, list):
+        yield len(facts)
+    values = facts.values() if isinstance(facts, Mapping) else facts
+    if isinstance(values, str) or not hasattr(values, "__iter__"):
+        return
+    for value in values:
+        yield from _counts(value)

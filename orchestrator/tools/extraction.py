@@ -9,8 +9,7 @@ total is held against the sums that the document shows.
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -24,9 +23,8 @@ from orchestrator.tools.candidates import (
     is_ambiguous,
     value_of,
 )
-from orchestrator.tools.documents import Document, read_documents
+from orchestrator.tools.documents import Document, compact, read_documents
 from orchestrator.tools.fields import Field, parse_fields
-from orchestrator.tools.formats import csv_text, tidy
 from orchestrator.tools.listing import list_records
 from orchestrator.tools.records import records_of
 from orchestrator.tools.registry import tool
@@ -48,8 +46,9 @@ def extract(context: ToolContext, files: list[str] | str, fields: dict[str, str]
     """Copy fields (types: text, number, date, currency, "a|b") out of files, a row per file."""
     wanted = parse_fields(fields)
     documents = read_documents(context, files)
+    recipients = {to for each in documents for to in Evidence(compact(each)).recipients}
     with ThreadPoolExecutor(PARALLEL) as pool:
-        read = list(pool.map(lambda document: _read(context, document, wanted), documents))
+        read = list(pool.map(lambda each: _read(context, each, wanted, recipients), documents))
     for _, notes in read:
         context.notes += [note for note in notes if note not in context.notes]
     return [row for rows, _ in read for row in rows]
@@ -67,10 +66,8 @@ def extract_list(context: ToolContext, file: str, fields: dict[str, str]) -> Tab
 
 
 def prompt_text(document: Document, notes: list[str]) -> str:
-    """The text as far as a prompt can hold it: without rulers; head and tail if it is long."""
-    shown = csv_text(document.text) if document.kind == "csv" else document.text
-    lines = [line for line in tidy(shown).splitlines() if re.search(r"\w", line)]
-    text = "\n".join(lines)
+    """The text as far as a prompt can hold it: head and tail if it is long."""
+    text = compact(document)
     if len(text) <= PROMPT_CHARS:
         return text
     notes.append(f"{document.name}: it is long, so only its beginning and its end were read")
@@ -79,13 +76,16 @@ def prompt_text(document: Document, notes: list[str]) -> str:
 
 
 def _read(
-    context: ToolContext, document: Document, fields: Sequence[Field]
+    context: ToolContext,
+    document: Document,
+    fields: Sequence[Field],
+    recipients: Collection[frozenset[str]],
 ) -> tuple[Table, list[str]]:
     """The rows of one document and the notes on them."""
     notes: list[str] = []
     rows = records_of(context, document, fields)
     if not rows:
-        rows = [_Interview(context, document, fields, notes).row()]
+        rows = [_Interview(context, document, fields, recipients, notes).row()]
     unread = [each.name for each in fields if any(row[each.name] is None for row in rows)]
     notes += [f"{document.name}: {name} could not be read" for name in unread]
     return rows, notes
@@ -95,14 +95,19 @@ class _Interview:
     """The questions about one document: one for all fields, one more for a doubtful total."""
 
     def __init__(
-        self, context: ToolContext, document: Document, fields: Sequence[Field], notes: list[str]
+        self,
+        context: ToolContext,
+        document: Document,
+        fields: Sequence[Field],
+        recipients: Collection[frozenset[str]],
+        notes: list[str],
     ):
         self.model = context.model
         self.name = document.name
         self.fields = fields
         self.notes = notes
         self.evidence = Evidence(prompt_text(document, notes))
-        self.choices = {each.name: candidates(each, self.evidence) for each in fields}
+        self.choices = {each.name: candidates(each, self.evidence, recipients) for each in fields}
         # a document's only currency needs no choice
         least = {"currency": 2}
         self.asked = [f for f in fields if len(self.choices[f.name]) >= least.get(f.type, 1)]

@@ -20,7 +20,7 @@ _TYPE_OF = {synonym: type_ for type_, synonyms in TYPES.items() for synonym in s
 # name: (what it means, other names for it). The first match by name wins.
 _USUAL: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "vendor": (
-        "who issued the document and wants to be paid, never who it is sent to",
+        "company or person that issued the document and wants to be paid, not its recipient",
         ("supplier", "seller", "issuer", "payee", "lieferant", "fournisseur", "proveedor"),
     ),
     "customer": (
@@ -80,6 +80,11 @@ class Field:
     def is_identifier(self) -> bool:
         """A number or code by its name ("invoice_number", "order_id"): it holds a digit."""
         return self.type == "text" and bool(_IDENTIFIER.search(_snake(self.name)))
+
+    @property
+    def is_issuer(self) -> bool:
+        """Who made the document: never the one that it is addressed to."""
+        return _snake(self.name) in map(_snake, ("vendor", *_USUAL["vendor"][1]))
 
     @property
     def is_phrase(self) -> bool:

@@ -17,7 +17,7 @@ from orchestrator.inference.grammar import from_schema
 from orchestrator.tools.base import Row, Table, ToolContext, ToolError
 from orchestrator.tools.calendar import resolved
 from orchestrator.tools.candidates import Evidence, candidates, value_of
-from orchestrator.tools.dates import MONTHS
+from orchestrator.tools.dates import MONTHS, find_days
 from orchestrator.tools.documents import Document
 from orchestrator.tools.fields import Field
 from orchestrator.tools.formats import tidy
@@ -42,7 +42,6 @@ _SOON = re.compile(
     rf"|(?:{_MONTH}) \d{{1,2}}(?:st|nd|rd|th)?)\b",
     re.IGNORECASE,
 )
-_DAY_MONTH = re.compile(rf"(\d{{1,2}})\D* ({_MONTH})|({_MONTH}) (\d{{1,2}})", re.IGNORECASE)
 _NAME = re.compile(r"[^\W\d_a-zß-öø-ÿ][\w'’-]+(?: [^\W\d_a-zß-öø-ÿ][\w.'’-]*)*")
 
 
@@ -119,9 +118,8 @@ def _value(of: Field, written: object, evidence: Evidence, base: date) -> Any:
 
 def _soon(written: str, base: date) -> date | None:
     """The day that words mean, counted from the day of the document."""
-    if found := _DAY_MONTH.search(written):
-        day, month = (found[1] or found[4]), (found[2] or found[3])
-        return _next_such_day(int(day), MONTHS[month.casefold()], base)
+    for _, month, day in find_days(written):
+        return _next_such_day(day, month, base)
     try:
         return resolved(written, base)
     except ToolError:
