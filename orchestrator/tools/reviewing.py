@@ -1,38 +1,51 @@
-"""Reviewing: code looks first, then the model answers one small question for each ask."""
+"""Reviewing finished work: code looks first, then the model answers one small question per ask.
+
+What code finds is a reason by itself. The model's "no" is one only together with the ask that it
+says no to, so that whoever does the work again knows what is missing.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from decimal import Decimal
 from typing import Any
 
 from orchestrator.inference.base import ChatRequest, Message
 from orchestrator.inference.grammar import from_schema
-from orchestrator.tools.base import FileProblem, Files, ToolContext
-from orchestrator.tools.documents import read_document
-from orchestrator.tools.drafting import unsupported_numbers
+from orchestrator.tools.base import FileProblem, Files, Table, ToolContext, ToolError
+from orchestrator.tools.documents import Document, compact, read_document
+from orchestrator.tools.grounding import Facts
 from orchestrator.tools.registry import intend, tool
+from orchestrator.tools.tables import describe_table, read_table
+from orchestrator.tools.values import listed
 
-DOCUMENT_CHARS = 3200
+PROMPT_CHARS = 3000  # about 1,000 tokens
 MAX_ASKS = 5
+LEAST_WORDS = 8
 PLACEHOLDER = re.compile(
-    r"\b(TODO|TBD|lorem ipsum|xxx+)\b|\[(insert|your)\b[^\]]*\]", re.IGNORECASE
+    r"\b(?:TODO|TBD|FIXME|lorem ipsum|xxx+)\b|\[(?:insert|your|name|date)\b[^\]]*\](?!\()",
+    re.IGNORECASE,
 )
-REVIEWER = """\
-You check a document against what was asked. For each ask say whether the document deals with \
-it at all. Answer in JSON."""
+SYSTEM = """\
+You check a document against what was asked for. Say of each ask whether the document deals with \
+it: "yes" or "no". Answer with one JSON object."""
 
 
 def _commit_verdict(files: Files, arguments: dict[str, Any]) -> dict[str, Any]:
-    return {"review": {"accepted": not arguments["reasons"], "reasons": arguments["reasons"]}}
+    reasons = arguments["reasons"]
+    return {"review": {"accepted": not reasons, "reasons": reasons}}
 
 
 @tool(effect="reads")
 def review_document(context: ToolContext, name: str, asks: str) -> dict[str, Any]:
     """Check a document against what was asked: {"ok": bool, "reasons": [text]}."""
-    reasons = _found_by_code(context, name)
-    if not reasons:
-        reasons = _found_by_model(context, name, asks)
+    try:
+        document = read_document(name, context.files.read(name))
+    except FileProblem as bad:
+        return {"ok": False, "reasons": [str(bad)]}
+    reasons = [*_found_by_code(context, document)] or [*_found_by_model(context, document, asks)]
     return {"ok": not reasons, "reasons": reasons}
 
 
@@ -46,77 +59,109 @@ def accept_work(context: ToolContext, note: str = "") -> str:
 @tool(effect="writes", commit=_commit_verdict)
 def send_back(context: ToolContext, reasons: list[str]) -> str:
     """Send the reviewed work back with reasons."""
-    told = [reason for reason in reasons if reason.strip()] or ["the reviewer gave no reason"]
+    told = [reason.strip() for reason in reasons if reason.strip()]
+    if not told:
+        raise ToolError("reasons is empty; say what is wrong, or use accept_work(note)")
     intend(context, "send_back", {"reasons": told}, "send the work back: " + "; ".join(told))
     return "sent back"
 
 
-def _found_by_code(context: ToolContext, name: str) -> list[str]:
-    """What needs no judgement: it opens, it says something, its numbers have a source."""
-    try:
-        text = read_document(name, context.files.read(name)).text
-    except FileProblem as bad:
-        return [str(bad)]
-    reasons = []
-    if len(re.findall(r"\w+", text)) < 8:
-        reasons.append(f"{name} says next to nothing")
-    if found := PLACEHOLDER.search(text):
-        reasons.append(f"{name} still holds a placeholder: {found[0]}")
-    if unknown := unsupported_numbers(_prose(text), _sources(context, name)):
-        reasons.append(f"{name} has numbers without a source: {', '.join(unknown[:5])}")
-    return reasons
+def asks_of(goal: str) -> list[str]:
+    """The single asks of a goal: "Total these, flag those, and write that" has three."""
+    pieces = re.split(r"[.;\n]\s|[.;\n]$|,\s*(?:and\s+|und\s+|et\s+)?|\b(?:and|und|et)\b", goal)
+    asks = [" ".join(piece.split()) for piece in pieces if piece]
+    return [ask for ask in asks if len(ask.split()) >= 2][:MAX_ASKS] or [goal[:200]]
 
 
-def _found_by_model(context: ToolContext, name: str, asks: str) -> list[str]:
-    """One constrained verdict over the goal's parts; a 'no' counts with the part that it names."""
-    parts = parts_of(asks)
-    text = read_document(name, context.files.read(name)).text[:DOCUMENT_CHARS]
-    answers = {f"ask_{number}": {"enum": ["yes", "no"]} for number in range(1, len(parts) + 1)}
-    listed = "\n".join(f"ask_{number}: {part}" for number, part in enumerate(parts, 1))
+def _found_by_code(context: ToolContext, document: Document) -> Iterator[str]:
+    """What needs no judgement: something is said, nothing is left open, figures have a source."""
+    if len(re.findall(r"\w+", document.text)) < LEAST_WORDS:
+        yield f"{document.name} says next to nothing"
+    if found := PLACEHOLDER.search(document.text):
+        yield f"{document.name} still holds a placeholder: {found[0]}"
+    if unknown := _facts(context, document).missing_in(_prose(document.text)):
+        yield f"{document.name} has figures without a source: {listed(unknown, 5)}"
+    for source, column in _unread(context, document.name):
+        if source not in document.text:
+            yield f"{document.name} does not say that {column} of {source} could not be read"
+
+
+def _found_by_model(context: ToolContext, document: Document, asks: str) -> Iterator[str]:
+    parts = asks_of(asks)
+    keys = {f"ask_{number}": part for number, part in enumerate(parts, 1)}
+    asked = "\n".join(f"{key}: {part}" for key, part in keys.items())
     answer = context.model(
-        f"review {name}",
+        f"review {document.name}",
         ChatRequest(
             messages=(
-                Message("system", REVIEWER),
-                Message("user", f"Document:\n{text}\n\nAsks:\n{listed}"),
+                Message("system", SYSTEM),
+                Message("user", f"Document:\n{compact(document)[:PROMPT_CHARS]}\n\nAsks:\n{asked}"),
             ),
             max_tokens=16 * len(parts) + 16,
-            grammar=from_schema({"type": "object", "properties": answers}),
+            grammar=from_schema(
+                {"type": "object", "properties": {key: {"enum": ["yes", "no"]} for key in keys}}
+            ),
         ),
     )
     try:
         verdict = json.loads(answer.text)
-    except ValueError:
-        return []
-    return [
-        f"{name} does not deal with: {part}"
-        for number, part in enumerate(parts, 1)
-        if verdict.get(f"ask_{number}") == "no"
-    ]
-
-
-def parts_of(asks: str) -> list[str]:
-    """The single asks of a goal: 'Total these, flag those, and write that' has three."""
-    pieces = re.split(r"[.;\n]|,\s*(?:and\s+)?|\band\b", asks)
-    parts = [" ".join(piece.split()) for piece in pieces]
-    return [part for part in parts if len(part.split()) >= 2][:MAX_ASKS] or [asks[:200]]
+    except ValueError:  # cut at its last token: no verdict, no reason
+        return
+    for key, part in keys.items():
+        if verdict.get(key) == "no":
+            yield f"{document.name} does not deal with: {part}"
 
 
 def _prose(text: str) -> str:
-    """The document without its tables: their numbers were put there by code."""
+    """The document without its tables: those were put there by code."""
     return "\n".join(line for line in text.splitlines() if not line.lstrip().startswith("|"))
 
 
-def _sources(context: ToolContext, name: str) -> str:
-    """Everything that the document's numbers may come from: the goal and all its other files."""
-    parts = [context.goal_text, context.today.isoformat()]
+def _facts(context: ToolContext, document: Document) -> Facts:
+    """What the figures may come from: the goal, the other files, sums and counts of tables."""
+    parts = [context.goal_text, context.today.isoformat(), document.name]
+    parts += [line for line in document.text.splitlines() if line.lstrip().startswith("|")]
+    counts: list[Decimal | int] = []
+    for name, rows in _tables(context, document.name):
+        facts = describe_table(context, rows)
+        sums = [each["sum"] for each in facts["numbers"].values()]
+        counts.append(facts["rows"])
+        for each in sums:
+            counts += each.values() if isinstance(each, dict) else [each]
+        parts.append(name)
     for entry in context.files.list():
-        if entry.name == name:
-            continue
-        try:
-            parts.append(read_document(entry.name, context.files.read(entry.name)).text)
-        except FileProblem:
-            continue
-    tables = read_document(name, context.files.read(name)).text
-    parts += [line for line in tables.splitlines() if line.lstrip().startswith("|")]
-    return "\n".join(parts)
+        if entry.name != document.name:
+            try:
+                other = read_document(entry.name, context.files.read(entry.name))
+            except FileProblem:
+                continue
+            parts += [entry.name, compact(other)]
+    return Facts("\n".join(parts), counts)
+
+
+def _tables(context: ToolContext, but: str) -> Iterator[tuple[str, Table]]:
+    """The goal's other tables, by name."""
+    quiet = ToolContext(context.files, context.model, context.goal_text, context.today)
+    for entry in context.files.list():
+        if entry.kind in ("csv", "xlsx") and entry.name != but:
+            try:
+                yield entry.name, read_table(quiet, entry.name)
+            except (FileProblem, ToolError):
+                continue
+
+
+def _unread(context: ToolContext, but: str) -> list[tuple[str, str]]:
+    """(source, column) of every amount that could not be read from a document.
+
+    Records know their source; a column of numbers with a gap is one that was not fully read.
+    """
+    found = []
+    for _, rows in _tables(context, but):
+        numbers = describe_table(context, rows)["numbers"] if rows and "source" in rows[0] else {}
+        found += [
+            (str(row["source"]), column)
+            for row in rows
+            for column in numbers
+            if row.get(column) is None
+        ]
+    return list(dict.fromkeys(found))
