@@ -1,0 +1,44 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext as _
+from rest_framework.permissions import SAFE_METHODS, BasePermission
+from rest_framework.request import Request
+
+from staff import queries
+from staff.models import ApiToken, Membership
+from web.workspaces import seat_of
+
+
+class InWorkspace(BasePermission):
+    """A seat in the workspace; to act, one that may act and a token that allows it.
+
+    Sets request.workspace, which every view asks the queries for.
+    """
+
+    message = ""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        seat = _seat(request)
+        if seat is None:
+            if request.user.is_authenticated:
+                self.message = _("You have no workspace yet: ask its owner to let you in.")
+            return False
+        request.workspace = seat.workspace
+        if request.method in SAFE_METHODS:
+            return True
+        if not seat.may_act:
+            self.message = _("You may look but not act here: you are a viewer.")
+            return False
+        if isinstance(request.auth, ApiToken) and request.auth.scope != ApiToken.Scope.ACT:
+            self.message = _("This token may only read. Make one that may act.")
+            return False
+        return True
+
+
+def _seat(request: Request) -> Membership | None:
+    if isinstance(request.auth, ApiToken):
+        seats = queries.memberships_of(request.user)
+        return seats.filter(workspace=request.auth.workspace_id).first()
+    return seat_of(request)

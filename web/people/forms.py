@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+from datetime import timedelta
+
+from django import forms
+from django.contrib.auth.forms import AuthenticationForm
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from staff.models import ApiToken
+
+
+class SignIn(AuthenticationForm):
+    error_messages = {
+        "invalid_login": _("That name and password do not go together. Check both, or use a link."),
+        "inactive": _("This account is closed."),
+    }
+
+
+class NewToken(forms.Form):
+    name = forms.CharField(
+        label=_("What is it for?"), max_length=80, help_text=_("For example: nightly report")
+    )
+    scope = forms.ChoiceField(
+        label=_("May"), choices=ApiToken.Scope.choices, initial=ApiToken.Scope.ACT
+    )
+    days = forms.IntegerField(
+        label=_("Days until it expires"),
+        min_value=1,
+        max_value=3650,
+        required=False,
+        help_text=_("Empty: it never expires."),
+    )
+
+    @property
+    def expires_at(self):
+        days = self.cleaned_data["days"]
+        return timezone.now() + timedelta(days=days) if days else None

@@ -1,0 +1,41 @@
+from django.contrib import admin
+from django.urls import include, path
+
+from web import pages
+from web.agents import views as agents
+from web.goals import views as goals
+from web.people import views as people
+
+urlpatterns = [
+    path("", pages.home, name="home"),
+    path("goals", goals.goals, name="goals"),
+    path("goals/new", goals.new_goal, name="new-goal"),
+    path("goals/<int:goal_id>", goals.goal, name="goal"),
+    path("goals/<int:goal_id>/panels/<slug:name>", goals.panel, name="panel"),
+    path("goals/<int:goal_id>/do/<slug:verb>", goals.act, name="act"),
+    path("goals/<int:goal_id>/plans/<int:plan_id>/edit", goals.edit_plan, name="edit-plan"),
+    path("goals/<int:goal_id>/files/<int:artifact_id>", goals.file, name="file"),
+    path(
+        "goals/<int:goal_id>/files/<int:artifact_id>/content",
+        goals.file_content,
+        name="file-content",
+    ),
+    path("staff", agents.staff, name="staff"),
+    path("staff/hire", agents.hire, name="hire"),
+    path("staff/<int:agent_id>", agents.member, name="member"),
+    path("settings/account", people.account, name="account"),
+    path("settings/tokens", people.tokens, name="tokens"),
+    path("settings/tokens/<int:token_id>/revoke", people.revoke_token, name="revoke-token"),
+    path("workspace", pages.choose_workspace, name="choose-workspace"),
+    path("sign-in", people.sign_in, name="sign-in"),
+    path("sign-out", people.sign_out, name="sign-out"),
+    path("enter/<str:secret>", people.enter, name="enter"),
+    path("healthz", pages.healthz, name="healthz"),
+    path("api/v1/", include("web.api.urls")),
+    path("admin/", admin.site.urls),
+]
+
+handler400 = "web.pages.bad_request"
+handler403 = "web.pages.forbidden"
+handler404 = "web.pages.not_found"
+handler500 = "web.pages.server_error"
