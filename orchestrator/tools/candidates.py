@@ -7,7 +7,7 @@ document cannot come out; reading what was chosen is code's work again.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -20,6 +20,8 @@ from orchestrator.tools.fields import Field
 MAX_SPANS = 160
 SPAN_CHARS = 80
 MAX_AMOUNTS = 60
+HEAD_LINES = 5  # where a letterhead stands
+FOOT_LINES = 4  # where a signature stands
 _GAP = re.compile(r"\t|\||\s{2,}")
 _CODE = re.compile(
     r"(?<![\w/.-])(?<!\d[:,])(?:[A-Z]{1,6}[ #-])?(?=[\w/.-]*\d)\w+(?:[-/.]\w+)*(?![\w/-]|[:,]\d)"
@@ -39,6 +41,10 @@ _RECIPIENT = re.compile(
     re.IGNORECASE,
 )
 _ABBREVIATED = re.compile(r"\.\w+$|\b(?:Inc|Ltd|Co|Corp|Bros)$")
+_HEADINGS = frozenset(
+    {"invoice", "rechnung", "facture", "factuur", "fattura", "factura", "receipt", "quittung"}
+    | {"credit", "note", "gutschrift", "avoir", "total", "subtotal", "date", "datum", "amount"}
+)
 _DECORATION = " .,;:|*#_=<>\"'“”„()[]-–—"
 
 
@@ -132,7 +138,7 @@ def candidates(
         return evidence.codes[:MAX_SPANS]
     worded = [span for span in evidence.spans if _is_worded(span)]
     if field.is_issuer:
-        worded = [span for span in worded if not any(to <= _words(span) for to in recipients)]
+        worded = _issuers(worded, evidence, recipients) or worded
     return (worded or evidence.spans)[:MAX_SPANS]
 
 
@@ -205,6 +211,28 @@ def _clean(piece: str) -> str:
     text = _COMPANY.sub(r"\1", " ".join(piece.split()))
     clean = text.strip(_DECORATION)
     return clean + "." if _ABBREVIATED.search(clean) and f"{clean}." in text else clean
+
+
+def _issuers(
+    spans: Sequence[str], evidence: Evidence, recipients: Collection[frozenset[str]]
+) -> list[str]:
+    """Who may have made the document: no address, no heading, and not who it is for.
+
+    Where companies are named, others count only at the document's head and foot.
+    """
+    named = [
+        span
+        for span in spans
+        if not any(recipient <= _words(span) for recipient in recipients)
+        and not re.search(r"\d", span)
+        and not _words(span) <= _HEADINGS
+    ]
+    companies = [span for span in named if _COMPANY.fullmatch(f"{span} - ")]
+    lines = evidence.text.splitlines()
+    edges = "\n".join(
+        " ".join(line.split()) for line in [*lines[:HEAD_LINES], *lines[-FOOT_LINES:]]
+    )
+    return [span for span in named if span in companies or span in edges] if companies else named
 
 
 def _words(text: str) -> frozenset[str]:

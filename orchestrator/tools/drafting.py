@@ -43,6 +43,7 @@ def draft(context: ToolContext, instruction: str, facts: Any = None) -> str:
     known = Facts(
         "\n".join([_rendered(context, facts, None), instruction, context.goal_text]),
         [*_counts(facts)],
+        [str(name) for name, value in facts.items() if value] if isinstance(facts, Mapping) else (),
     )
     asked = f"Facts:\n{shown[:PROMPT_CHARS]}\n\nTask: {instruction}\nWrite one short paragraph."
     prose = _written(context, "draft", WRITER, asked, DRAFT_TOKENS, known)
@@ -136,7 +137,8 @@ def _rendered(context: ToolContext, facts: Any, rows: int | None) -> str:
     if isinstance(facts, list) and facts and all(isinstance(row, Mapping) for row in facts):
         shown = table_markdown(context, [dict(row) for row in facts[:rows]])
         more = len(facts) - len(facts[:rows])
-        return f"\n{shown}" + (f"({more} more rows)\n" if more else "")
+        count = f"{len(facts)} row{'s' * (len(facts) > 1)}"
+        return f"{count}\n{shown}" + (f"({more} more rows)\n" if more else "")
     if isinstance(facts, list):
         return "; ".join(_rendered(context, each, rows) for each in facts) or "none"
     return "none" if facts is None else str(facts)

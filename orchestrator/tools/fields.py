@@ -36,7 +36,7 @@ _USUAL: Mapping[str, tuple[str, tuple[str, ...]]] = {
     ),
     "due_date": (
         "last day to pay",
-        ("due", "due by", "payable by", "fällig", "zahlbar bis", "échéance"),
+        ("due by", "payable by", "fällig", "zahlbar bis", "échéance"),
     ),
     "date": (
         "day the document was issued, not when it is due",
@@ -51,6 +51,9 @@ _USUAL: Mapping[str, tuple[str, tuple[str, ...]]] = {
             *("betrag", "gesamtbetrag", "montant", "montant ttc", "importe", "bedrag", "brutto"),
         ),
     ),
+    "owner": ("the person who is to do it", ("assignee", "responsible", "who", "person")),
+    "task": ("what that person is to do", ("action", "action item", "todo", "to do")),
+    "due": ("the day by which it is to be done", ("deadline", "until")),
     "currency": ("", ("ccy", "cur", "währung", "devise", "moneda", "valuta")),
 }
 _IDENTIFIER = re.compile(r"(?:^|_)(number|no|nr|num|id|ref|reference|code|sku|iban|account)s?$")
@@ -85,6 +88,13 @@ class Field:
     def is_issuer(self) -> bool:
         """Who made the document: never the one that it is addressed to."""
         return _snake(self.name) in map(_snake, ("vendor", *_USUAL["vendor"][1]))
+
+    @property
+    def is_person(self) -> bool:
+        """Somebody by name ("owner", "assignee")."""
+        return self.type == "text" and _snake(self.name) in map(
+            _snake, ("owner", *_USUAL["owner"][1])
+        )
 
     @property
     def is_phrase(self) -> bool:

@@ -22,12 +22,16 @@ class Facts:
     """What a text may say in figures.
 
     counts: numbers that are true beside those in the text, such as how many rows a table has
+    there:  names of things of which there are some ("Duplicates"), so that nobody says "no ..."
     """
 
-    def __init__(self, text: str, counts: Collection[Decimal | int] = ()):
+    def __init__(
+        self, text: str, counts: Collection[Decimal | int] = (), there: Collection[str] = ()
+    ):
         dates = find_dates(text)
         plain = _without(text, [written.text for written in dates])
         self.text = text.casefold()
+        self.there = [name.casefold().rstrip("s") for name in there if name.strip()]
         self.days = {day for written in dates for day in _readings(written)}
         self.months_days = {(day.month, day.day) for day in self.days}
         self.values = {abs(amount.value) for amount in find_amounts(plain)}
@@ -37,6 +41,7 @@ class Facts:
     def missing_in(self, prose: str) -> list[str]:
         """What the prose says in figures and the facts do not, as written there."""
         prose = _MARKER.sub(" ", prose)
+        denied = [found[0] for name in self.there if (found := _denial(name, prose))]
         dates = find_dates(prose)
         missing = [each.text for each in dates if not self.days & _readings(each)]
         rest = _without(prose, [each.text for each in dates])
@@ -46,7 +51,7 @@ class Facts:
         amounts = find_amounts(rest)
         missing += [each.text for each in amounts if abs(each.value) not in self.values]
         rest = _without(rest, [each.text for each in amounts])
-        return missing + [token for token in _tokens(rest) if not self._holds(token)]
+        return denied + missing + [token for token in _tokens(rest) if not self._holds(token)]
 
     def _holds(self, token: str) -> bool:
         """Whether a code ("AP-2291") is written so, or a range ("10-12") is of values there."""
@@ -54,6 +59,12 @@ class Facts:
             return True
         loose = [parse_amount(number) for number in _LOOSE.findall(token)]
         return token[-1].isdigit() and all(value in self.values for value in loose)
+
+
+def _denial(name: str, prose: str) -> re.Match[str] | None:
+    return re.search(
+        rf"\b(?:no|not any|without|zero) (?:\w+ )?{re.escape(name)}\w*", prose, re.IGNORECASE
+    )
 
 
 def split_sentences(text: str) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from orchestrator.inference.base import ChatRequest, Message
 from orchestrator.inference.grammar import from_schema
-from orchestrator.tools.base import Row, Table, ToolContext, ToolError
+from orchestrator.tools.base import Table, ToolContext, ToolError
 from orchestrator.tools.calendar import resolved
 from orchestrator.tools.candidates import Evidence, candidates, value_of
 from orchestrator.tools.dates import MONTHS, find_days
@@ -30,7 +30,8 @@ KNOWN_WORDS = 0.7  # of a phrase must stand in the document
 
 SYSTEM = """\
 You list the records in a document as a JSON array, each once, in the order of the document. Copy \
-names and dates exactly as they are written; "" where the document does not say. No records: []."""
+names and dates exactly as they are written; "" where the document does not say. Leave out what is \
+only told or has happened; if there are no records, answer []."""
 
 _MONTH = "|".join(sorted(MONTHS, key=len, reverse=True))
 _WEEKDAY = "(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?"
@@ -57,8 +58,8 @@ def list_records(
             row = {
                 each.name: _value(each, record.get(each.name), evidence, base) for each in fields
             }
-            if made_up := _made_up(row, fields, evidence.text):
-                notes.append(f'{document.name}: left out "{made_up}", which it does not say')
+            if doubt := _doubt(record, fields, part):
+                notes.append(f"{document.name}: left out a record: {doubt}")
             elif any(value is not None for value in row.values()):
                 rows.append(row | {"source": document.name})
     unique = {json.dumps(row, default=str, sort_keys=True): row for row in rows}
@@ -97,15 +98,15 @@ def _schema(of: Field, evidence: Evidence) -> dict[str, Any]:
     found = candidates(of, evidence)
     if of.type == "date":
         found += [soon[0] for soon in _SOON.finditer(evidence.text)]
-    if of.type == "text" and not of.is_identifier:
-        found = [*_names(evidence.text), *found]
+    if of.is_person:
+        found = _names(evidence.text, evidence.text) or found
     return {"type": "string", "x-copy": [*dict.fromkeys(found), ""]}
 
 
-def _names(text: str) -> list[str]:
-    """Capitalised words that are not also written small: no "We", no "The"."""
+def _names(part: str, text: str) -> list[str]:
+    """Capitalised words of a part that the text nowhere writes small: no "We", no "The"."""
     small = set(re.findall(r"\b[a-zß-öø-ÿ]\w*", text))
-    return [name[0] for name in _NAME.finditer(text) if name[0].casefold() not in small]
+    return [name[0] for name in _NAME.finditer(part) if name[0].casefold() not in small]
 
 
 def _value(of: Field, written: object, evidence: Evidence, base: date) -> Any:
@@ -127,22 +128,51 @@ def _soon(written: str, base: date) -> date | None:
 
 
 def _next_such_day(day: int, month: int, base: date) -> date | None:
+    """The day of that year's or next year's: up to two months back it is told, not planned."""
     try:
         this_year = date(base.year, month, day)
-        return this_year if this_year >= base else date(base.year + 1, month, day)
+        return this_year if (base - this_year).days <= 60 else date(base.year + 1, month, day)
     except ValueError:
         return None
 
 
-def _made_up(row: Row, fields: Sequence[Field], text: str) -> str:
-    """The first phrase whose words are mostly not in the document."""
-    known = set(re.findall(r"\w+", text.casefold()))
-    for each in fields:
-        words = re.findall(r"\w+", str(row[each.name] or "").casefold()) if each.is_phrase else []
-        unknown = [word for word in words if word not in known]
+def _doubt(record: dict[str, Any], fields: Sequence[Field], text: str) -> str:
+    """Why a record cannot be trusted: its words are not the document's, or its name and its
+    phrase stand in different sentences; "" if it can be."""
+    known = _words(text)
+    for phrase in (str(record.get(each.name) or "") for each in fields if each.is_phrase):
+        words = _words(phrase)
+        unknown = [word for word in words if not _is_known(word, known)]
         if len(unknown) > (1 - KNOWN_WORDS) * len(words) or any(map(str.isdigit, unknown)):
-            return str(row[each.name])
+            return f'the document does not say "{phrase}"'
+        place = max(_sentences(text), key=lambda each: len(words & _words(each)), default="")
+        for each in fields:
+            name = str(record.get(each.name) or "")
+            if each.is_person and name and name not in place and _names(place, text):
+                return f'"{phrase}" is not said of {name}'
     return ""
+
+
+def _words(text: str) -> set[str]:
+    return set(re.findall(r"\w+", text.casefold()))
+
+
+def _is_known(word: str, known: set[str]) -> bool:
+    """Whether the document has the word, or one with another ending ("ask", "asks")."""
+    if word in known or word.isdigit():
+        return word in known
+    stem = word[: max(3, len(word) - 2)]
+    return any(other.startswith(stem) for other in known)
+
+
+def _sentences(text: str) -> list[str]:
+    """Sentences, also over the ends of lines; an item of a list is one."""
+    items = re.split(r"\n(?=\s*(?:[-*•]|\d+[.)])\s)|\n\s*\n", text)
+    return [
+        sentence
+        for item in items
+        for sentence in re.split(r"(?<=[.!?])\s+(?=[^\W\d_a-zß-öø-ÿ])", item)
+    ]
 
 
 def _parts(text: str) -> Iterator[str]:
