@@ -43,6 +43,7 @@ _SOON = re.compile(
     rf"|(?:{_MONTH}) \d{{1,2}}(?:st|nd|rd|th)?)\b",
     re.IGNORECASE,
 )
+_LABEL = re.compile(r"^\W*(?P<label>\w[\w ]*):(?P<rest>.*)$", re.MULTILINE)
 _NAME = re.compile(r"[^\W\d_a-zß-öø-ÿ][\w'’-]+(?: [^\W\d_a-zß-öø-ÿ][\w.'’-]*)*")
 
 
@@ -104,9 +105,23 @@ def _schema(of: Field, evidence: Evidence) -> dict[str, Any]:
 
 
 def _names(part: str, text: str) -> list[str]:
-    """Capitalised words of a part that the text nowhere writes small: no "We", no "The"."""
+    """Who is named in a part: capitalised words that the text nowhere writes small (no "We").
+
+    A line's label is left out ("Risk: ... Marek asks") if it stands nowhere else and somebody
+    else is named behind it.
+    """
     small = set(re.findall(r"\b[a-zß-öø-ÿ]\w*", text))
-    return [name[0] for name in _NAME.finditer(part) if name[0].casefold() not in small]
+    other = small | MONTHS.keys()
+    found = {n.start(): n[0] for n in _NAME.finditer(part) if n[0].casefold() not in other}
+    labels = {
+        start
+        for label in _LABEL.finditer(part)
+        for start in found
+        if start == label.start("label")
+        and text.count(found[start]) == 1
+        and any(label.start("rest") <= place < label.end() for place in found)
+    }
+    return [name for start, name in found.items() if start not in labels]
 
 
 def _value(of: Field, written: object, evidence: Evidence, base: date) -> Any:

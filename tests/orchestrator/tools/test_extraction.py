@@ -275,6 +275,15 @@ def test_records_that_the_document_does_not_say_are_left_out(
     ]
 
 
+def test_a_label_is_nobody(context: ToolContext, folder: GoalFolder) -> None:
+    folder.write("a.txt", b"Risk: address data. Marek to write by 10 April 2026.\nPriya: call Bob.")
+    model = scripted(context, "[]")
+    extract_list(context, "a.txt", {"owner": "text"})
+    grammar = model.requests[0].grammar or ""
+    assert all(f'{name}"' in grammar or name[1:] in grammar for name in ("Marek", "Bob"))
+    assert "Risk" not in grammar and "April" not in grammar
+
+
 def test_a_list_that_was_cut_keeps_its_whole_records(
     context: ToolContext, folder: GoalFolder
 ) -> None:
