@@ -141,11 +141,13 @@ def currency_code(text: str) -> str | None:
     return _known_currency(text.strip(), "USD")
 
 
-def variants(amount: Amount) -> Iterator[str]:
-    """The ways to copy an amount from its text: bare, and with its sign and currency."""
-    yield amount.number
-    if amount.text != amount.number:
-        yield amount.text
+def variants(amount: Amount) -> list[str]:
+    """The ways to copy an amount: as written, without sign and currency, and in plain digits.
+
+    A model that starts to write "3400.50" for "3'400.50" must not end up at "345.70".
+    """
+    plain = abs(amount.value)
+    return list(dict.fromkeys([amount.text, amount.number, f"{plain:f}", f"{plain:,f}"]))
 
 
 def _amounts(text: str) -> Iterator[re.Match[str]]:

@@ -9,17 +9,22 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date
 from decimal import Decimal
 from functools import cached_property
 
-from orchestrator.tools.amounts import Amount, currency_code, find_amounts, find_currencies
+from orchestrator.tools.amounts import (
+    Amount,
+    currency_code,
+    find_amounts,
+    find_currencies,
+    variants,
+)
 from orchestrator.tools.dates import WrittenDate, day_comes_first, find_dates
 from orchestrator.tools.fields import Field
 
 MAX_SPANS = 160
 SPAN_CHARS = 80
-MAX_AMOUNTS = 60
+MAX_AMOUNTS = 120
 HEAD_LINES = 5  # where a letterhead stands
 FOOT_LINES = 4  # where a signature stands
 _GAP = re.compile(r"\t|\||\s{2,}")
@@ -41,9 +46,10 @@ _RECIPIENT = re.compile(
     re.IGNORECASE,
 )
 _ABBREVIATED = re.compile(r"\.\w+$|\b(?:Inc|Ltd|Co|Corp|Bros)$")
-_HEADINGS = frozenset(
-    {"invoice", "rechnung", "facture", "factuur", "fattura", "factura", "receipt", "quittung"}
-    | {"credit", "note", "gutschrift", "avoir", "total", "subtotal", "date", "datum", "amount"}
+_HEADING = re.compile(
+    r"(?:invoice|rechnung|facture|factuur|fattura|factura|receipt|quittung|gutschrift|credit note)"
+    r".*|(?:sub)?totals?|amount|dat(?:e|um)|page",
+    re.IGNORECASE,
 )
 _DECORATION = " .,;:|*#_=<>\"'“”„()[]-–—"
 
@@ -131,7 +137,7 @@ def candidates(
         case "currency":
             return list(evidence.currencies.values())
         case "date":
-            return list(dict.fromkeys(written.text for written in evidence.dates))
+            return _date_texts(evidence)
         case "number":
             return _amount_texts(evidence, money=field.is_money)
     if field.is_identifier and evidence.codes:
@@ -144,10 +150,20 @@ def candidates(
 
 def find_amount(written: str, evidence: Evidence) -> Amount | None:
     """The amount of the document that was copied, with its sign and currency."""
-    same = [amount for amount in evidence.amounts if amount.text == written] or [
-        amount for amount in evidence.amounts if amount.number == written
-    ]
-    return next((amount for amount in same if amount.currency), same[0] if same else None)
+    ways = [(variants(amount), amount) for amount in evidence.amounts]
+    for exactness in range(4):
+        same = [amount for texts, amount in ways if written in texts[exactness : exactness + 1]]
+        if same:
+            return next((amount for amount in same if amount.currency), same[0])
+    return None
+
+
+def find_date(written: str, evidence: Evidence) -> WrittenDate | None:
+    """The date of the document that was copied, as it is written there or in ISO form."""
+    day_first = evidence.day_first()[0]
+    return next((d for d in evidence.dates if d.text == written), None) or next(
+        (d for d in evidence.dates if d.read(day_first).isoformat() == written), None
+    )
 
 
 def value_of(field: Field, written: object, evidence: Evidence) -> str | Decimal | None:
@@ -158,8 +174,8 @@ def value_of(field: Field, written: object, evidence: Evidence) -> str | Decimal
         amount = find_amount(written, evidence)
         return amount.value if amount else None
     if field.type == "date":
-        found = _date(written, evidence)
-        return found.isoformat() if found else None
+        found = find_date(written, evidence)
+        return found.read(evidence.day_first()[0]).isoformat() if found else None
     if field.type == "currency":
         codes = {sign: code for code, sign in evidence.currencies.items()}
         return codes.get(written) or currency_code(written)
@@ -168,13 +184,8 @@ def value_of(field: Field, written: object, evidence: Evidence) -> str | Decimal
 
 def is_ambiguous(written: object, evidence: Evidence) -> bool:
     """Whether a copied date could be two days and the document does not tell which."""
-    same = [each for each in evidence.dates if each.text == written]
-    return bool(same) and same[0].is_ambiguous and not evidence.day_first()[1]
-
-
-def _date(written: str, evidence: Evidence) -> date | None:
-    same = next((each for each in evidence.dates if each.text == written), None)
-    return same.read(evidence.day_first()[0]) if same else None
+    found = find_date(written, evidence) if isinstance(written, str) else None
+    return found is not None and found.is_ambiguous and not evidence.day_first()[1]
 
 
 def is_money(amount: Amount) -> bool:
@@ -182,13 +193,20 @@ def is_money(amount: Amount) -> bool:
     return bool(amount.currency or re.search(r"[.,](\d\d|[-–—]+)$|\D\d{3}$", amount.number))
 
 
+def _date_texts(evidence: Evidence) -> list[str]:
+    """Each as it is written and in ISO form, for a model that begins with the year."""
+    day_first = evidence.day_first()[0]
+    texts = [text for d in evidence.dates for text in (d.text, d.read(day_first).isoformat())]
+    return list(dict.fromkeys(texts))[:MAX_SPANS]
+
+
 def _amount_texts(evidence: Evidence, money: bool) -> list[str]:
-    """Each with and without its sign and currency, so that the model can begin as it would.
+    """Each in all the ways to copy it, so that the model can begin as it would.
 
     money: leave plain numbers out, unless there are no others
     """
     wanted = [each for each in evidence.amounts if is_money(each)] if money else []
-    texts = [text for each in wanted or evidence.amounts for text in (each.number, each.text)]
+    texts = [text for each in wanted or evidence.amounts for text in variants(each)]
     unique = list(dict.fromkeys(texts))
     half = MAX_AMOUNTS // 2
     return unique if len(unique) <= MAX_AMOUNTS else unique[:half] + unique[-half:]
@@ -220,19 +238,19 @@ def _issuers(
 
     Where companies are named, others count only at the document's head and foot.
     """
+    companies = {span for span in spans if _COMPANY.fullmatch(f"{span} - ")}
     named = [
         span
         for span in spans
         if not any(recipient <= _words(span) for recipient in recipients)
         and not re.search(r"\d", span)
-        and not _words(span) <= _HEADINGS
+        and (span in companies or not _HEADING.fullmatch(span))
     ]
-    companies = [span for span in named if _COMPANY.fullmatch(f"{span} - ")]
-    lines = evidence.text.splitlines()
-    edges = "\n".join(
-        " ".join(line.split()) for line in [*lines[:HEAD_LINES], *lines[-FOOT_LINES:]]
-    )
-    return [span for span in named if span in companies or span in edges] if companies else named
+    if not companies & set(named):
+        return named
+    lines = [" ".join(line.split()) for line in evidence.text.splitlines()]
+    edges = "\n".join(lines[:HEAD_LINES] + lines[-FOOT_LINES:])
+    return [span for span in named if span in companies or span in edges]
 
 
 def _words(text: str) -> frozenset[str]:

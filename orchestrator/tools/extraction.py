@@ -15,6 +15,7 @@ from typing import Any
 
 from orchestrator.inference.base import ChatRequest, Message
 from orchestrator.inference.grammar import from_schema
+from orchestrator.tools.amounts import variants
 from orchestrator.tools.base import Row, Table, ToolContext
 from orchestrator.tools.candidates import (
     Evidence,
@@ -161,11 +162,11 @@ class _Interview:
         self.messages.append(
             Message("user", f"The document shows {shown}. Copy {of.name} ({of.hint}) again.")
         )
-        text = self._ask("check", {of.name: [picked, doubt.total.number, doubt.total.text]})
-        settled = _as_object(text).get(of.name) or picked
+        text = self._ask("check", {of.name: [picked, *variants(doubt.total)]})
+        settled = str(_as_object(text).get(of.name) or picked)
         if settled == picked:
             self.notes.append(f"{self.name}: {of.name} was read as {picked}, though {shown}")
-        return str(settled)
+        return settled
 
     def _value(self, of: Field, copied: Answer) -> Any:
         written = copied.get(of.name)
