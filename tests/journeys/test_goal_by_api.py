@@ -7,7 +7,7 @@ from tests.journeys.conftest import until
 pytestmark = pytest.mark.model
 
 INVOICES = {
-    "birch.txt": "Birch & Sons Ltd\nInvoice no: B-1042\nDate: 2026-03-04\n\nTotal due: EUR 120.50\n",
+    "birch.txt": "Birch & Sons Ltd\nInvoice no: B-1042\nDate: 2026-03-04\nTotal due: EUR 120.50\n",
     "cedar.txt": "CEDAR GmbH\nInvoice no: C-77\nDate: 2026-03-09\n\nTotal due: EUR 1,310.00\n",
 }
 GOAL = "Total these invoices per vendor, flag duplicates, and write me a one-page summary"
