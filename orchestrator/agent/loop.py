@@ -1,8 +1,9 @@
 """The agent's loop: from a brief to intended effects, as a generator of typed steps.
 
-An agent writes a program, the program is dry-run, an error goes back once. If the second program
-fails too, the skill's own example is run as written: a skill is a program with slots. What the
-model gets wrong is an observation; what we get wrong is an exception.
+An agent writes a program, the program is dry-run, an error goes back once. A skill is a program
+with slots, so its own example is run with its slots filled, or as written where it is known to be
+right for the task, and as the last resort. What the model gets wrong is an observation; what we
+get wrong is an exception.
 """
 
 from __future__ import annotations
@@ -13,14 +14,15 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any, Literal
 
-from orchestrator.agent import prompts
+from orchestrator.agent import prompts, slots
 from orchestrator.agent.program import Cancelled, ProgramError, extract_source, run
 from orchestrator.agent.skills import Skill
 from orchestrator.inference.base import ChatRequest
 from orchestrator.tools import registry
 from orchestrator.tools.base import Effect, FileProblem, ModelCaller, Tool, ToolContext
 
-Origin = Literal["model", "repair", "skill"]
+Origin = Literal["model", "repair", "skill", "slots"]
+Way = tuple[Origin, Callable[[str], str]]
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,7 @@ def act(
     Raises Cancelled once `cancelled()` is true, and what the model raises.
     """
     tools = offered(brief)
-    author = _Author(brief, model, prompts.request(brief, list(tools.values()), context))
+    author = _Author(brief, model, prompts.request(brief, list(tools.values()), context), context)
     error = ""
     for origin, write in author.ways():
         source = write(error)
@@ -143,21 +145,28 @@ def offered(brief: Brief) -> dict[str, Tool]:
 
 @dataclass
 class _Author:
-    """Writes the programs to try, in order: the model's, its repair, the skill's own.
+    """The ways to a program, in the order to try them.
 
-    Each way takes the error of the program before it and returns a source.
+    Each takes the error of the program before it and returns a source.
     """
 
     brief: Brief
     model: ModelCaller
     request: ChatRequest
+    context: ToolContext
     answer: str = ""
 
-    def ways(self) -> list[tuple[Origin, Callable[[str], str]]]:
-        as_written: tuple[Origin, Callable[[str], str]] = ("skill", self.as_written)
-        if not self.brief.skill.adapt:
+    def ways(self) -> list[Way]:
+        brief, skill = self.brief, self.brief.skill
+        as_written: Way = ("skill", self.as_written)
+        adapted: list[Way] = [("model", self.first), ("repair", self.repaired)]
+        if not skill.adapt:
             return [as_written]
-        return [("model", self.first), ("repair", self.repaired), as_written]
+        if skill.slots and not brief.reasons:
+            return [("slots", self.filled), *adapted]
+        if skill.knows(brief.instruction) and not brief.reasons:
+            return [as_written, *adapted]
+        return [*adapted, as_written]
 
     def first(self, _: str) -> str:
         return self._ask("program")
@@ -165,6 +174,16 @@ class _Author:
     def repaired(self, error: str) -> str:
         self.request = prompts.repair(self.request, self.answer, error)
         return self._ask("repair")
+
+    def filled(self, _: str) -> str:
+        brief, skill = self.brief, self.brief.skill
+        rows = prompts.table_of(self.context, brief.inputs[0]) if brief.inputs else []
+        question = f"{brief.goal_text}\n{brief.instruction}".strip()
+        asked = slots.request(skill.slots, rows, question, skill.advice)
+        if asked is None:
+            return skill.program
+        answer = self.model(f"settings: {brief.title}", asked).text
+        return slots.filled(skill.program, skill.slots, rows, question, answer)
 
     def as_written(self, _: str) -> str:
         return self.brief.skill.program

@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from orchestrator.inference.base import ChatRequest, Message
-from orchestrator.tools.base import FileProblem, Tool, ToolContext, ToolError
+from orchestrator.tools.base import FileProblem, Table, Tool, ToolContext, ToolError
 from orchestrator.tools.registry import stubs
 from orchestrator.tools.tables import read_table
 
@@ -78,16 +78,19 @@ def _tables(names: Sequence[str], context: ToolContext) -> Iterator[str]:
     """The columns of each table among the inputs, with a value of each: a model that sees none
     invents them. A table that cannot be read is left to the program to find out."""
     kinds = {entry.name: entry.kind for entry in context.files.list()}
-    quiet = replace(context, notes=[], problems=[])
     for name in [name for name in names if kinds.get(name) in TABLE_KINDS][:NAMES_SHOWN]:
-        try:
-            rows = read_table(quiet, name)
-        except (FileProblem, ToolError):
-            continue
-        if rows:
+        if rows := table_of(context, name):
             first = list(rows[0].items())[:COLUMNS_SHOWN]
             shown = ", ".join(f"{column!r}: {_cell(value)}" for column, value in first)
             yield f"{name} has {len(rows)} rows like {{{shown}}}"
+
+
+def table_of(context: ToolContext, name: str) -> Table:
+    """Rows of a file, without a word about it; none if it is no readable table."""
+    try:
+        return read_table(replace(context, notes=[], problems=[]), name)
+    except (FileProblem, ToolError):
+        return []
 
 
 def _cell(value: object) -> str:

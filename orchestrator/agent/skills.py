@@ -5,12 +5,14 @@ Front matter: `name` and `description` as in the format; ours are
 role:     who does it
 triggers: words of a goal that ask for it; "analy*" stands for every word that begins so
 general:  true where the skill is worth offering though no trigger is in the goal
+wordings: instructions that the example program is known to be right for: they run it as written
 takes:    what it works on: documents (attached), table (records made before, else attached ones),
           results (all that was made before), report (the newest), anything (attached, if any)
 makes:    what it leaves behind: records (a table read from documents), table, report or verdict
 output:   default name of the file it writes; none for a verdict
 tools:    the functions on offer to its programs, few enough for a small model
-adapt:    false where the example program is run as written
+slots:    the settings at the top of the program, each with its kind (see `agent.slots`)
+adapt:    false where the example program is always run as written
 steps:    for a playbook: the skills it breaks a goal into, each with its output and instruction
 
 The body says what to mind and holds one example program, a ```python block. A program finds the
@@ -21,8 +23,8 @@ its slots.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -56,6 +58,7 @@ class Skill:
     description: str
     triggers: tuple[str, ...]
     role: str = ""
+    wordings: tuple[str, ...] = ()
     takes: Takes = "documents"
     makes: Makes = "table"
     output: str = ""
@@ -64,11 +67,17 @@ class Skill:
     adapt: bool = True
     advice: str = ""
     program: str = ""
+    slots: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
     steps: tuple[PlaybookStep, ...] = ()
 
     @property
     def is_playbook(self) -> bool:
         return bool(self.steps)
+
+    def knows(self, instruction: str) -> bool:
+        """Whether the example program is known to be right for a task in these words."""
+        asked = " ".join(instruction.casefold().split())
+        return any(asked == wording.casefold() for wording in self.wordings)
 
     def hits(self, text: str) -> int:
         """How many different triggers a text contains, as whole words or their plurals."""
@@ -134,6 +143,9 @@ def _problem_of(skill: Skill, folder_name: str) -> str:
         return "output: needed, unless it makes a verdict"
     if not skill.program:
         return "the body must hold an example program, a ```python block"
+    for slot in skill.slots:
+        if not re.search(rf"^{slot} = ", skill.program, re.MULTILINE):
+            return f"slots: the program has no line {slot!r} = ..."
     if not 0 < len(skill.tools) <= MAX_TOOLS:
         return f"tools: name 1 to {MAX_TOOLS}"
     return ""

@@ -100,6 +100,30 @@ def test_a_skill_is_a_program_with_slots_and_the_last_resort():
     assert groups[1][:2] == ["Carol Inc", "USD"]
 
 
+KNOWN = load_skills()["total-by-group"].wordings[0]
+
+
+def test_a_program_that_is_known_to_be_right_is_run_before_the_model_is_asked():
+    model = Answers(GOOD)
+    steps = carried_out(model, brief(instruction=KNOWN.upper()))
+    assert origins(steps) == ["skill"]
+    assert isinstance(steps[-1], Proposed)
+    assert model.requests == []
+
+
+def test_a_known_program_that_does_not_fit_the_table_is_adapted():
+    model = Answers(GOOD)
+    files = {"records.csv": "vendor,total\nBaker Ltd,100.50\n"}
+    steps = carried_out(model, brief(instruction=KNOWN), files)
+    assert origins(steps) == ["skill", "model"]
+    assert isinstance(steps[-1], Proposed)
+
+
+def test_work_that_came_back_is_not_done_the_same_way_again():
+    steps = carried_out(Answers(GOOD), brief(instruction=KNOWN, reasons=("one vendor only",)))
+    assert origins(steps) == ["model"]
+
+
 def test_what_a_failed_program_noted_is_forgotten():
     steps = carried_out(Answers(GOOD.replace('finish("Done.")', 'finish("")'), GOOD), brief())
     assert origins(steps) == ["model", "repair"]
@@ -155,6 +179,28 @@ def test_the_prompt_shows_columns_goal_and_why_the_work_came_back():
     assert "'vendor': 'Baker Ltd'" in user and "4 rows" in user
     assert "Mind this: the currency is missing" in user
     assert "sum_by(" in model.requests[0].messages[0].content
+
+
+SALES = "region,units\nNorth,4\nSouth,2\nNorth,6\nWest,9\n"
+
+
+def test_a_skill_with_slots_is_set_up_rather_than_rewritten():
+    model = Answers('{"by": ["region"], "measure": "average", "value": "units", "order": "X"}')
+    task = brief("analyse-table", inputs=("sales.csv",), goal_text="North against South: units?")
+    steps = carried_out(model, task, {"sales.csv": SALES})
+    assert origins(steps) == ["slots"]
+    assert "only = {'region': ['North', 'South']}" in steps[0].source
+    cells = steps[-1].effects[0].arguments["rows"]
+    assert [row[0] for row in cells] == ["South", "North"]
+    assert "South: 2" in steps[-1].effects[1].arguments["answer"]
+
+
+def test_settings_that_do_not_run_leave_it_to_the_model():
+    program = 'write_csv(output, read_table(inputs[0]))\nfinish("As it is.")'
+    task = brief("analyse-table", inputs=("names.csv",))
+    steps = carried_out(Answers(program), task, {"names.csv": "name\nAda\n"})
+    assert origins(steps) == ["slots", "model"]
+    assert isinstance(steps[-1], Proposed)
 
 
 def test_a_long_goal_does_not_make_a_long_prompt():

@@ -42,6 +42,13 @@ def test_each_playbook_ends_in_a_review_of_a_report(playbook):
     assert "report" in makes
 
 
+def test_the_steps_of_playbooks_use_only_wordings_that_are_spelled_as_in_the_skills():
+    steps = [step for playbook in PLAYBOOKS for step in playbook.steps]
+    known = {w for skill in WORKING for w in skill.wordings}
+    asked = {s.instruction for s in steps if SKILLS[s.skill].knows(s.instruction)}
+    assert asked == known, "a wording that no playbook uses is a spelling mistake"
+
+
 def test_triggers_are_whole_words_plurals_or_stems():
     duplicates, report = SKILLS["find-duplicates"], SKILLS["write-report"]
     assert duplicates.hits("Flag DUPLICATES handed in twice") == 2
