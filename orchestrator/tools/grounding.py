@@ -34,6 +34,7 @@ class Facts:
         self.there = [name.casefold().rstrip("s") for name in there if name.strip()]
         self.days = {day for written in dates for day in _readings(written)}
         self.months_days = {(day.month, day.day) for day in self.days}
+        self.months_days |= {(month, day) for _, month, day in find_days(text)}
         self.values = {abs(amount.value) for amount in find_amounts(plain)}
         self.values |= {abs(Decimal(count)) for count in counts}
         self.values |= {Decimal(year) for year in _YEAR.findall(text)}

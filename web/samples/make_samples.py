@@ -1,7 +1,7 @@
-"""Make the sample set anew: `python web/samples/make_samples.py`. Everything in it is made up.
+"""Make the sample set anew: `python web/samples/make_samples.py [FOLDER]`. All of it is made up.
 
 INVOICES is the truth; each layout shows it in its own awkward way. expected.json, made from the
-same rows, is what tests and the benchmark compare with.
+same rows, is what tests and the benchmark compare with. The same bytes come out each time.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import csv
 import io
 import json
 import random
+import sys
+import zipfile
 from collections import defaultdict
 from decimal import Decimal
 from pathlib import Path
@@ -185,7 +187,9 @@ Payment terms: 30 days (by 05/03/2026), after 04/17/2026 no claims.
 }
 
 
-def write_docx(name: str, before: list[str], table: list[list[str]], after: list[str]) -> None:
+def write_docx(
+    folder: Path, name: str, before: list[str], table: list[list[str]], after: list[str]
+) -> None:
     document = docx.Document()
     for line in before:
         document.add_paragraph(line)
@@ -197,23 +201,35 @@ def write_docx(name: str, before: list[str], table: list[list[str]], after: list
     for line in after:
         document.add_paragraph(line)
     document.core_properties.author = "Forestaff samples"
-    document.save(str(HERE / "invoices" / name))
+    made = io.BytesIO()
+    document.save(made)
+    (folder / name).write_bytes(without_times(made.getvalue()))
 
 
-def write_pdf(name: str, text: str) -> None:
-    canvas = Canvas(str(HERE / "invoices" / name), pagesize=A4, invariant=1)
+def without_times(archive: bytes) -> bytes:
+    """The same zip archive with every file dated 1980, as zip dates begin."""
+    made = io.BytesIO()
+    with zipfile.ZipFile(io.BytesIO(archive)) as old, zipfile.ZipFile(made, "w") as new:
+        for part in old.infolist():
+            new.writestr(zipfile.ZipInfo(part.filename), old.read(part), zipfile.ZIP_DEFLATED)
+    return made.getvalue()
+
+
+def write_pdf(folder: Path, name: str, text: str) -> None:
+    canvas = Canvas(str(folder / name), pagesize=A4, invariant=1)
     canvas.setFont("Courier", 9.5)
     for number, line in enumerate(text.splitlines()):
         canvas.drawString(50, 780 - number * LINE_PT, line)
     canvas.save()
 
 
-def make_invoices() -> None:
+def make_invoices(folder: Path) -> None:
     for name, text in TEXTS.items():
-        (HERE / "invoices" / name).write_text(text, encoding="utf-8")
+        (folder / name).write_text(text, encoding="utf-8")
     for name, text in PDFS.items():
-        write_pdf(name, text)
+        write_pdf(folder, name, text)
     write_docx(
+        folder,
         "edelweiss.docx",
         ["Edelweiss Treuhand AG, Bahnhofstrasse 3, 8001 Zürich", "Rechnung E-7710 vom 12.03.2026"],
         [
@@ -226,12 +242,14 @@ def make_invoices() -> None:
         ["Zahlbar innert 30 Tagen. Northwind Office, z.Hd. Buchhaltung"],
     )
     write_docx(
+        folder,
         "fern-gardens.docx",
         ["FERN GARDENS", "Invoice number: 1187", "1st April 2026", "Customer: Northwind Office"],
         [["Weekly plant care, March", "£220.00"], ["New pots", "£45.00"], ["To pay", "£265.00"]],
         ["Fern Gardens is a sole trader and not registered for VAT."],
     )
     write_docx(
+        folder,
         "jansen.docx",
         ["Jansen Schoonmaak BV", "Factuur 20260044", "Datum: 14-04-2026", "Aan: Northwind Office"],
         [
@@ -243,18 +261,19 @@ def make_invoices() -> None:
         [],
     )
     write_docx(
+        folder,
         "scan-of-delta.docx",
         ["Copied from paper, please file.", "DELTA CLOUD INC", "Invoice: DC-88121"],
         [["Issued", "2026-03-31"], ["Total due", "2,049.90 USD"]],
         ["500 Server Way, Reno"],
     )
-    with (HERE / "invoices" / "it-supplies.csv").open("w", newline="", encoding="utf-8") as file:
+    with (folder / "it-supplies.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, delimiter=";", lineterminator="\n")
         writer.writerow(["Supplier", "Invoice No", "Invoice date", "Currency", "Total"])
         writer.writerow(["IT Supplies Direct", "ITS-3307", "2026-03-27", "EUR", "2.318,95"])
 
 
-def make_expected() -> None:
+def make_expected(folder: Path) -> None:
     again = {name for name, _ in DUPLICATES}
     totals: dict[str, Decimal] = defaultdict(Decimal)
     for name, vendor, _, _, currency, total in INVOICES:
@@ -275,10 +294,10 @@ def make_expected() -> None:
         "duplicates": [list(pair) for pair in DUPLICATES],
     }
     text = json.dumps(expected, indent=1, ensure_ascii=False)
-    (HERE / "expected.json").write_text(text + "\n", encoding="utf-8")
+    (folder / "expected.json").write_text(text + "\n", encoding="utf-8")
 
 
-def make_sales() -> None:
+def make_sales(folder: Path) -> None:
     chance = random.Random(20260401)
     prices = {"Desk lamp": 39, "Standing desk": 449, "Monitor arm": 89, "Office chair": 279}
     lines = io.StringIO()
@@ -289,10 +308,17 @@ def make_sales() -> None:
             for product, price in prices.items():
                 units = chance.randint(4, 30) + (12 if product == "Desk lamp" and month > 3 else 0)
                 writer.writerow([f"2026-{month:02}", region, product, units, units * price])
-    (HERE / "sales" / "sales-2026.csv").write_text(lines.getvalue(), encoding="utf-8")
+    (folder / "sales-2026.csv").write_text(lines.getvalue(), encoding="utf-8")
+
+
+def make(folder: Path) -> None:
+    """Everything that is made by code; the meeting notes are written by hand."""
+    for name in ("invoices", "sales"):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+    make_invoices(folder / "invoices")
+    make_expected(folder)
+    make_sales(folder / "sales")
 
 
 if __name__ == "__main__":
-    make_invoices()
-    make_expected()
-    make_sales()
+    make(Path(sys.argv[1]) if sys.argv[1:] else HERE)

@@ -32,6 +32,7 @@ def scripted(context: ToolContext, answers: list[str] | Callable[..., str]) -> S
         "Acme got 1.310,50 € in all.",
         "It was issued on 12 March 2026.",
         "It was issued on March 12th.",
+        "They meet on 4 May.",
         "The code is AP-2291.",
         "That is 19% of it.",
         "In 2026 all went well.",
@@ -40,7 +41,7 @@ def scripted(context: ToolContext, answers: list[str] | Callable[..., str]) -> S
     ],
 )
 def test_what_the_facts_say_may_be_said(prose: str) -> None:
-    facts = Facts("Acme | 1310.50 EUR | 2026-03-12 | AP-2291 | tax 19 %")
+    facts = Facts("Acme | 1310.50 EUR | 2026-03-12 | AP-2291 | tax 19 % | May 4th")
     assert facts.missing_in(prose) == []
 
 
