@@ -53,11 +53,12 @@ def may_follow(user_id: int, goal_id: int) -> bool:
 
 
 def goals_of(workspace: Workspace) -> QuerySet[Goal]:
-    """The goals with tasks_made and tasks_done: how far each has come."""
-    return Goal.objects.filter(workspace=workspace).annotate(
+    """The goals, newest first, with tasks_made and tasks_done: how far each has come."""
+    counted = Goal.objects.filter(workspace=workspace).annotate(
         tasks_made=Count("tasks"),
         tasks_done=Count("tasks", filter=Q(tasks__state=TaskState.DONE)),
     )
+    return counted.order_by("-id")
 
 
 def search_goals(workspace: Workspace, words: str = "", state: str = "") -> QuerySet[Goal]:
@@ -140,6 +141,7 @@ def agents_of(workspace: Workspace) -> QuerySet[Agent]:
             tasks_open=Count("tasks", filter=Q(tasks__state=TaskState.RUNNING)),
             tokens=Coalesce(Subquery(tokens), Value(0)),
         )
+        .order_by("id")
     )
 
 

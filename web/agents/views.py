@@ -36,7 +36,7 @@ def member(request: HttpRequest, agent_id: int) -> HttpResponse:
         raise Http404 from None
     if request.method == "POST" and not request.membership.may_act:
         raise PermissionDenied(_("You may look but not act here: you are a viewer."))
-    recent = agent.tasks.select_related("goal").order_by("-started_at")[:10]
+    recent = agent.tasks.exclude(started_at=None).select_related("goal").order_by("-started_at")[:8]
     return _edit(request, agent, {"agent": agent, "recent": recent})
 
 

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-WIDTH, HEIGHT = 168, 66  # of a node, in SVG units
-GAP_X, GAP_Y = 42, 20
+WIDTH, HEIGHT = 134, 64  # of a node, in SVG units
+GAP_X, GAP_Y = 24, 16
 MARGIN = 6
-LINE_CHARS = 22
+LINE_CHARS = 15
+WIDE = 600  # beyond this a drawing may shrink a little to fit
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Node:
 
     @property
     def text_x(self) -> int:
-        return self.x + 14
+        return self.x + 12
 
     @property
     def placed_lines(self) -> list[tuple[int, str]]:
@@ -44,6 +45,10 @@ class Graph:
     height: int
     node_width: int = WIDTH
     node_height: int = HEIGHT
+
+    @property
+    def is_wide(self) -> bool:
+        return self.width > WIDE
 
 
 def draw(steps: Sequence[Any]) -> Graph:

@@ -25,6 +25,8 @@ DOCUMENTS = {".pdf", ".docx", ".html", ".htm", ".eml"}
 TEXTS = {".txt", ".md", ".json", ".log", ".py", ".yaml", ".yml", ".toml", ".xml"}
 TAGS = {"h1", "h2", "h3", "h4", "h5", "h6", "p", "br", "hr", "ul", "ol", "li", "blockquote", "pre"}
 TAGS |= {"code", "em", "strong", "s", "a", "table", "thead", "tbody", "tr", "th", "td"}
+ATTRIBUTES = {"a": {"href"}, "td": {"class"}, "th": {"class"}}
+SCHEMES = {"http", "https", "mailto"}
 
 _markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 
@@ -70,12 +72,8 @@ def preview(name: str, content: bytes) -> Preview:
 
 def markdown_html(text: str) -> SafeString:
     """Markdown as HTML that is safe to show: no raw HTML, no images, no scripts."""
-    html = _markdown.render(text)
-    return mark_safe(
-        nh3.clean(
-            html, tags=TAGS, attributes={"a": {"href"}}, url_schemes={"http", "https", "mailto"}
-        )
-    )
+    html = _markdown.render(text).replace('style="text-align:right"', 'class="number"')
+    return mark_safe(nh3.clean(html, tags=TAGS, attributes=ATTRIBUTES, url_schemes=SCHEMES))
 
 
 def _csv(content: bytes, ending: str) -> Iterable[list[Any]]:

@@ -1,0 +1,108 @@
+"""Goals as the staff would leave them, made through the same actions, without a worker."""
+
+from __future__ import annotations
+
+import io
+
+from orchestrator import dispatch
+from staff.actions import goals, tasks
+from staff.domain.plans import Plan, PlanStep
+from staff.models import Goal, Task
+
+SUMMARY = (
+    "# Totals\n\n| Vendor | Sum |\n| --- | ---: |\n| Birch | 120.50 |\n\n<script>x()</script>\n"
+)
+
+
+def steps(count: int = 2) -> Plan:
+    """A chain of tables, then a report."""
+    chain = [
+        PlanStep(
+            key=f"s{n}",
+            title=f"Total {n}",
+            skill="total-by-group",
+            agent_role="analyst",
+            after=(f"s{n - 1}",) if n else (),
+            outputs=(f"totals-{n}.csv",),
+        )
+        for n in range(count - 1)
+    ]
+    last = PlanStep(
+        key="write",
+        title="Write it",
+        skill="write-report",
+        agent_role="writer",
+        after=(chain[-1].key,) if chain else (),
+        outputs=("summary.md",),
+    )
+    return Plan((*chain, last), "model", "Total, then write.")
+
+
+def given(boss, office, text="Total these invoices\nand keep it short", **options) -> Goal:
+    content = b"Invoice B-1, total EUR 120.50\n"
+    files = [dispatch.GivenFile("birch.txt", io.BytesIO(content), len(content))]
+    return dispatch.submit_goal(office, boss, text, files, **options)
+
+
+def proposed(boss, office, count: int = 2, **options) -> Goal:
+    goal = given(boss, office, **options)
+    fence = goals.claim_planning(goal.pk, 60)
+    ranked = [goals.RankedPlan(steps(n).to_json(), 1 / n, f"{n} steps.") for n in (count, 1)]
+    goals.propose(goal.pk, fence, ranked)
+    goal.refresh_from_db()
+    return goal
+
+
+def running(boss, office, count: int = 2) -> Goal:
+    goal = proposed(boss, office, count)
+    dispatch.approve(goal.pk, boss)
+    goal.refresh_from_db()
+    return goal
+
+
+def asking(boss, office) -> Goal:
+    """A goal whose first task asks before it writes a file that the plan does not name."""
+    goal = running(boss, office)
+    held = claimed(goal)
+    tasks.intend(held, [effect("extra.csv")], [])
+    tasks.ask(held, "Total 0 wants to write extra.csv", "digest")
+    return goal
+
+
+def done(boss, office, count: int = 2) -> Goal:
+    goal = running(boss, office, count)
+    while Task.objects.filter(goal=goal, state="ready").exists():
+        work(goal, claimed(goal))
+    goal.refresh_from_db()
+    return goal
+
+
+def failed(boss, office) -> Goal:
+    goal = given(boss, office)
+    goals.fail_planning(goal.pk, goals.claim_planning(goal.pk, 60), "No plan fits.")
+    goal.refresh_from_db()
+    return goal
+
+
+def claimed(goal: Goal) -> tasks.Claim:
+    task = Task.objects.filter(goal=goal, state="ready").earliest("position")
+    held = tasks.claim(task.pk, "worker", 60)
+    assert held is not None
+    return held
+
+
+def work(goal: Goal, held: tasks.Claim) -> None:
+    """One task from its program to its evidence."""
+    task = Task.objects.get(pk=held.task_id)
+    name = task.outputs[0]
+    tasks.tell(held, "program.written", source="finish('x')", origin="skill")
+    tasks.intend(held, [effect(name)], [])
+    content = (SUMMARY if name.endswith(".md") else "vendor,sum\r\nBirch,120.50\r\n").encode()
+    dispatch.folder_of(goal).write(name, content)
+    result = {"file": name, "size_bytes": len(content), "sha256": "0" * 64}
+    tasks.committed(held, task.effects.get().pk, result)
+    tasks.complete(held, f"Made **{name}**.")
+
+
+def effect(name: str) -> tasks.IntendedEffect:
+    return tasks.IntendedEffect("write_csv", {"name": name}, "digest", f"write {name}: 1 row")

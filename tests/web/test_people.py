@@ -1,0 +1,83 @@
+"""Signing in and out, passwords, tokens, and which workspace one is in."""
+
+from __future__ import annotations
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from staff.actions import people
+from staff.models import ApiToken
+from tests.web.conftest import browser_of
+
+
+def test_a_link_signs_in_once(boss):
+    path = reverse("enter", args=[people.make_sign_in_link(boss)])
+    first = Client()
+    assert first.get(path)["Location"] == "/"
+    assert first.get("/").status_code == 200
+    again = Client().get(path)
+    assert again.status_code == 410
+    assert b"manage.py sign_in_link" in again.content
+    assert first.get(path)["Location"] == "/"  # who is in already is not sent away
+
+
+@pytest.mark.parametrize("secret", ["nonsense", "%00", "ü" * 300])
+def test_a_link_that_never_was(db, secret):
+    assert Client().get(f"/enter/{secret}").status_code == 410
+
+
+def test_sign_in_by_password_and_out_again(teammate):
+    client = Client()
+    wrong = client.post("/sign-in", {"username": "teammate", "password": "no"})
+    assert b"do not go together" in wrong.content
+    right = {"username": "teammate", "password": "a long enough phrase", "next": "/staff"}
+    assert client.post("/sign-in", right)["Location"] == "/staff"
+    assert client.post("/sign-out")["Location"] == "/sign-in"
+    assert client.get("/").status_code == 302
+
+
+def test_no_redirect_to_elsewhere(teammate):
+    given = {"username": "teammate", "password": "a long enough phrase"}
+    answer = Client().post("/sign-in", {**given, "next": "https://elsewhere.example/"})
+    assert answer["Location"] == "/"
+
+
+def test_setting_a_password_keeps_one_signed_in(desk, boss):
+    weak = desk.post("/settings/account", {"new_password1": "abc", "new_password2": "abc"})
+    assert weak.status_code == 422 and b"too short" in weak.content
+    good = {"new_password1": "quite a phrase 7", "new_password2": "quite a phrase 7"}
+    assert desk.post("/settings/account", good).status_code == 302
+    boss.refresh_from_db()
+    assert boss.check_password("quite a phrase 7")
+    assert desk.get("/").status_code == 200
+
+
+def test_a_token_is_shown_once_and_works_until_revoked(desk, boss):
+    made = desk.post("/settings/tokens", {"name": "report", "scope": "read", "days": "3"})
+    secret = next(w for w in made.content.decode().split("<") if "fs_" in w).split(">")[1]
+    assert "fs_" not in desk.get("/settings/tokens").content.decode()
+    program = Client(headers={"authorization": f"Bearer {secret}"})
+    assert program.get("/api/v1/goals").status_code == 200
+    token = ApiToken.objects.get()
+    assert token.scope == "read" and token.expires_at is not None
+    assert desk.post(reverse("revoke-token", args=[token.pk])).status_code == 302
+    assert program.get("/api/v1/goals").status_code == 401
+
+
+def test_a_teammate_cannot_revoke_my_token(boss, office, teammate):
+    people.make_token(boss, office, "mine")
+    token = ApiToken.objects.get()
+    answer = browser_of(teammate).post(reverse("revoke-token", args=[token.pk]))
+    assert answer.status_code == 404
+    token.refresh_from_db()
+    assert token.revoked_at is None
+
+
+def test_going_to_another_of_ones_workspaces(desk, boss, office, outsider):
+    second = people.open_workspace(boss, "Second office")
+    foreign = outsider.workspaces.get()
+    desk.post("/workspace", {"workspace": second.pk})
+    assert desk.get("/").wsgi_request.workspace == second
+    desk.post("/workspace", {"workspace": foreign.pk})
+    assert desk.get("/").wsgi_request.workspace == second
