@@ -9,6 +9,7 @@ total is held against the sums that the document shows.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -38,6 +39,11 @@ FIELD_TOKENS = 48  # a key and a value of 80 characters
 SYSTEM = """\
 You copy fields out of documents. Answer with one JSON object. Copy each value exactly as it is \
 written in the document; "" if the document does not give it."""
+
+_CREDIT = re.compile(
+    r"^\W*(?:credit (?:note|memo)|gutschrift|avoir|nota d[ie] cr[eé]dito|creditnota)\b",
+    re.IGNORECASE | re.MULTILINE,
+)
 
 Answer = dict[str, Any]  # field -> the text that was copied for it; empty if none was
 
@@ -160,7 +166,9 @@ class _Interview:
         """What the model says when it is shown the sum."""
         shown = f"{' + '.join(map(str, doubt.parts))} = {doubt.total.value}"
         self.messages.append(
-            Message("user", f"The document shows {shown}. Copy {of.name} ({of.hint}) again.")
+            Message(
+                "user", f"The document shows {shown}. Copy {of.name} ({of.hint or of.type}) again."
+            )
         )
         text = self._ask("check", {of.name: [picked, *variants(doubt.total)]})
         settled = str(_as_object(text).get(of.name) or picked)
@@ -176,6 +184,10 @@ class _Interview:
         if of.type == "date" and is_ambiguous(written, self.evidence):
             order = "day" if self.evidence.day_first()[0] else "month"
             self.notes.append(f"{self.name}: {of.name} {written} was read {order} first: {value}")
+        if of.is_total and value and value > 0 and _CREDIT.search(self.evidence.text):
+            self.notes.append(
+                f"{self.name}: it seems to be a credit note, but {of.name} is {value}"
+            )
         return value
 
     def _currency(self, copied: Answer) -> str | None:

@@ -108,6 +108,17 @@ def test_a_doubtful_total_that_is_kept_is_noted(context: ToolContext, folder: Go
     assert context.notes == ["a.txt: total was read as 1.000,00, though 1000.00 + 190.00 = 1190.00"]
 
 
+def test_a_credit_note_with_a_positive_total_is_noted(
+    context: ToolContext, folder: GoalFolder
+) -> None:
+    folder.write("a.txt", b"CREDIT NOTE 17\nTotal 12.00 EUR")
+    folder.write("b.txt", b"CREDIT NOTE 18\nTotal   -12.00 EUR")
+    scripted(context, {"total": "12.00"}, {"total": "12.00"})
+    rows = extract(context, ["a.txt", "b.txt"], {"total": "number"})
+    assert [row["total"] for row in rows] == [12, -12]
+    assert context.notes == ["a.txt: it seems to be a credit note, but total is 12.00"]
+
+
 def test_a_date_that_may_be_two_is_flagged(context: ToolContext, folder: GoalFolder) -> None:
     folder.write("uk.txt", b"Date 03/04/2026, to pay GBP 5.00")
     folder.write("us.txt", b"Date 03/04/2026, to pay $5.00")
