@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from decimal import Decimal
 from typing import Any
 
 from orchestrator.inference.base import ChatRequest, Message
@@ -184,7 +185,8 @@ class _Interview:
         if of.type == "date" and is_ambiguous(written, self.evidence):
             order = "day" if self.evidence.day_first()[0] else "month"
             self.notes.append(f"{self.name}: {of.name} {written} was read {order} first: {value}")
-        if of.is_total and value and value > 0 and _CREDIT.search(self.evidence.text):
+        is_credit = _CREDIT.search(self.evidence.text)
+        if is_credit and of.is_total and isinstance(value, Decimal) and value > 0:
             self.notes.append(
                 f"{self.name}: it seems to be a credit note, but {of.name} is {value}"
             )
