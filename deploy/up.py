@@ -58,9 +58,6 @@ class Installation:
             "FORESTAFF_DATA": str(layout.data),
             "DJANGO_SETTINGS_MODULE": "web.settings",
             "PYTHONUNBUFFERED": "1",
-            # A thread that waits for another gives its core away: decoding stays fast beside
-            # a web server and a database on the same cores.
-            "OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE"),
         }
 
     def __enter__(self) -> Installation:
