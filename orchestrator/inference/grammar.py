@@ -17,7 +17,7 @@ Schema = dict[str, Any]
 
 MOST_REPEATS = 1000  # llama.cpp unrolls a{0,n}; far beyond this it refuses
 _PRIMITIVES = {
-    "char": r'[^"\\\x00-\x1f\x7f] | "\\" (["\\/bfnrt] | "u" [0-9a-fA-F]{4})',
+    "char": r'[^"\\\x00-\x1f] | "\\" (["\\/bfnrt] | "u" [0-9a-fA-F]{4})',
     "string": r'"\"" char* "\""',
     "integer": r'"-"? ("0" | [1-9] [0-9]{0,15})',
     "number": r'integer ("." [0-9]{1,15})? ([eE] [-+]? [0-9]{1,3})?',
@@ -89,7 +89,7 @@ class _Builder:
         if "anyOf" in schema:
             options = _non_empty(schema["anyOf"], f"{path}.anyOf")
             return _either([self.value(s, f"{path}.anyOf[{i}]") for i, s in enumerate(options)])
-        kind = schema.get("type")
+        kind: Any = schema.get("type")
         kinds = _non_empty(kind, f"{path}.type") if isinstance(kind, list) else [kind]
         self._check(schema, kinds, path)
         options = [self._typed(one, schema, path) for one in kinds]

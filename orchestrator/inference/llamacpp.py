@@ -123,7 +123,7 @@ class LlamaWeights:
         weakref.finalize(self, llama_cpp.llama_model_free, self._model)
         self._vocab = llama_cpp.llama_model_get_vocab(self._model)
         self._size = llama_cpp.llama_vocab_n_tokens(self._vocab)
-        self._context = _context(self._model, path, cells, sequences, threads)
+        self._context = _context(self._model, path, cells, sequences, threads, gpu_layers)
         self._memory = llama_cpp.llama_get_memory(self._context)
         self._most = CHUNK + sequences
         self._batch = llama_cpp.llama_batch_init(self._most, 0, 1)
@@ -287,7 +287,9 @@ def _load(path: Path, gpu_layers: int) -> Any:
     return model
 
 
-def _context(model: Any, path: Path, cells: int, sequences: int, threads: int) -> Any:
+def _context(
+    model: Any, path: Path, cells: int, sequences: int, threads: int, gpu_layers: int
+) -> Any:
     """A unified cache, so that sequences share cells; swa_full, so that all can be cut."""
     params = llama_cpp.llama_context_default_params()
     params.n_ctx = cells
@@ -296,6 +298,9 @@ def _context(model: Any, path: Path, cells: int, sequences: int, threads: int) -
     params.n_threads = params.n_threads_batch = threads
     params.kv_unified = True
     params.swa_full = True
+    if not gpu_layers:
+        # On a CPU its path for single tokens is several times slower here (docs/LOG.md).
+        params.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
     context = llama_cpp.llama_init_from_model(model, params)
     if not context:
         raise ModelUnavailable(_unusable(path, "free memory, or choose a smaller model"))

@@ -80,10 +80,10 @@ def _draw(logits: Logits, ids: Ids, temperature: float, rng: np.random.Generator
     if temperature <= 0:
         return int(ids[logits[ids].argmax()])
     ids = ids[np.argsort(-logits[ids], kind="stable")][:TOP_K]
-    kept = logits[ids].astype(np.float64)
-    nucleus = int(np.searchsorted(np.cumsum(_softmax(kept)), TOP_P)) + 1
-    chances = _softmax(kept[:nucleus] / temperature)
-    return int(rng.choice(ids[:nucleus], p=chances))
+    mass = np.cumsum(_softmax(logits[ids].astype(np.float64)))
+    nucleus = np.sort(ids[: int(np.searchsorted(mass, TOP_P)) + 1])  # steadier than rank order
+    chances = _softmax(logits[nucleus].astype(np.float64) / temperature)
+    return int(rng.choice(nucleus, p=chances))
 
 
 def _softmax(values: NDArray[np.float64]) -> NDArray[np.float64]:
