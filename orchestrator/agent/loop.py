@@ -180,9 +180,7 @@ class _Author:
         rows = prompts.table_of(self.context, brief.inputs[0]) if brief.inputs else []
         question = f"{brief.goal_text}\n{brief.instruction}".strip()
         asked = slots.request(skill.slots, rows, question, skill.advice)
-        if asked is None:
-            return skill.program
-        answer = self.model(f"settings: {brief.title}", asked).text
+        answer = self.model(f"settings: {brief.title}", asked).text if asked else "{}"
         return slots.filled(skill.program, skill.slots, rows, question, answer)
 
     def as_written(self, _: str) -> str:

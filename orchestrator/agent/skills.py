@@ -67,7 +67,7 @@ class Skill:
     adapt: bool = True
     advice: str = ""
     program: str = ""
-    slots: Mapping[str, str | Sequence[str]] = field(default_factory=dict)
+    slots: Mapping[str, str | Mapping[str, Sequence[str]]] = field(default_factory=dict)
     steps: tuple[PlaybookStep, ...] = ()
 
     @property

@@ -1,16 +1,17 @@
 """Slots: the settings at the top of a skill's program, chosen under a grammar.
 
 A small model chooses well among a few things that are there and writes badly what is not. So code
-looks up what the question names, columns and values of cells, and the grammar leaves the model
-only what remains open. The program itself stays as it was written, and known to run.
+looks up what the question names, columns and values of cells and words for a choice, and the
+grammar leaves the model only what remains open; nothing open, no call. The program itself stays as
+it was written, and known to run.
 
 Kinds of slots, as a SKILL.md names them:
 
 rows:    the rows that the question names by a value: {} or {"region": ["North"]}; by code
 dates:   the name of the column of dates, or ""; by code
-columns: one or two columns to group by; "month" too if there is a column of dates
+columns: up to two columns to group by; "month" too if there is a column of dates
 numbers: a column of numbers
-[a, b]:  one of these
+{choice: [words]}: the choices that the question has words for, else those that need none
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from orchestrator.inference.base import ChatRequest, Message
 from orchestrator.inference.grammar import from_schema
 from orchestrator.tools.base import Table
 
-Kind = str | Sequence[str]
+Kind = str | Mapping[str, Sequence[str]]
 
 BY_CODE = ("rows", "dates")
+MOST_GROUPS = 2
 SLOT_TOKENS = 120
 FEW = 30  # different values, so that a column is one to choose rows by
 SYSTEM = "You set up how a table is evaluated. Read the question; fill in the settings in JSON."
@@ -36,14 +38,14 @@ SYSTEM = "You set up how a table is evaluated. Read the question; fill in the se
 def request(
     slots: Mapping[str, Kind], rows: Table, question: str, advice: str = ""
 ) -> ChatRequest | None:
-    """The request for the open settings; None if the table leaves nothing to choose from."""
-    open_slots = {name: kind for name, kind in slots.items() if kind not in BY_CODE}
-    options = {name: _options(kind, rows, question) for name, kind in open_slots.items()}
-    if not rows or not all(options.values()):
+    """The request for the settings that are open; None if there are none, or no such table."""
+    options = {name: _options(kind, rows, question) for name, kind in slots.items()}
+    open_slots = [name for name in slots if len(options[name]) > 1]
+    if not open_slots or not can_fill(slots, rows):
         return None
-    properties = {name: _schema(open_slots[name], options[name]) for name in options}
     first = ", ".join(f"{column}: {value}" for column, value in rows[0].items())
     user = f"Table: {len(rows)} rows like {first}\n{advice}\nQuestion: {question}"
+    properties = {name: _schema(slots[name], options[name]) for name in open_slots}
     return ChatRequest(
         messages=(Message("system", SYSTEM), Message("user", user)),
         max_tokens=SLOT_TOKENS,
@@ -51,26 +53,35 @@ def request(
     )
 
 
-def filled(program: str, slots: Mapping[str, Kind], rows: Table, question: str, answer: str) -> str:
-    """The program with its settings; as it was, if the answer was cut."""
+def can_fill(slots: Mapping[str, Kind], rows: Table) -> bool:
+    """Whether the table has something for each slot that code does not fill alone."""
+    return all(kind in BY_CODE or _options(kind, rows, "") for kind in slots.values())
+
+
+def filled(
+    program: str, slots: Mapping[str, Kind], rows: Table, question: str, answer: str = "{}"
+) -> str:
+    """The program with its settings. What the answer leaves open takes the first option; a table
+    that has nothing to choose from leaves the program as it was."""
+    if not can_fill(slots, rows):
+        return program
     try:
         chosen = json.loads(answer)
-    except ValueError:
-        return program
+    except ValueError:  # cut at its last token
+        chosen = {}
     lines = program.splitlines()
     for number, line in enumerate(lines):
         name = line.partition(" = ")[0]
         if name in slots:
-            by_code = _by_code(slots[name], rows, question)
-            value = _unique(chosen[name]) if by_code is None else by_code
-            lines[number] = f"{name} = {value!r}"
+            setting = _setting(slots[name], rows, question, chosen.get(name))
+            lines[number] = f"{name} = {setting!r}"
     return "\n".join(lines)
 
 
 def named_rows(rows: Table, question: str) -> dict[str, list[str]]:
     """Which values of which columns a question names: {"region": ["North"]}."""
     found = {}
-    for column in rows[0] if rows else ():
+    for column in _columns(rows):
         if not _is_all(rows, column, str):
             continue
         texts = list(dict.fromkeys(row[column] for row in rows))
@@ -80,34 +91,52 @@ def named_rows(rows: Table, question: str) -> dict[str, list[str]]:
     return found
 
 
-def _by_code(kind: Kind, rows: Table, question: str) -> Any:
-    """The setting, if it is not the model's to choose; else None."""
+def _setting(kind: Kind, rows: Table, question: str, chosen: Any) -> Any:
     if kind == "rows":
         return named_rows(rows, question)
-    return _date_column(rows) if kind == "dates" else None
+    if kind == "dates":
+        return _date_column(rows)
+    chosen = chosen or _options(kind, rows, question)[0]
+    if kind == "columns":
+        given = chosen if isinstance(chosen, list) else [chosen]
+        return _named_groups(rows, question)[:MOST_GROUPS] or list(dict.fromkeys(given))
+    return chosen
 
 
 def _options(kind: Kind, rows: Table, question: str) -> list[str]:
-    """What the model may choose from: what the question names, else all that fits."""
+    """What the model may choose from; a single option leaves it nothing to choose."""
+    if kind in BY_CODE:
+        return []
     if not isinstance(kind, str):
-        return list(kind)
-    columns = list(rows[0]) if rows else []
-    numbers = [column for column in columns if _is_all(rows, column, int | Decimal)]
-    if kind == "numbers":
-        return _named(numbers, question) or numbers
-    groups = [column for column in columns if column not in numbers]
-    if _date_column(rows) and "month" not in columns:
-        groups.append("month")
-    single = [column for column, values in named_rows(rows, question).items() if len(values) == 1]
-    wide = [column for column in groups if column not in single] or groups
-    return _named(wide, question) or wide
+        plain = [choice for choice, words in kind.items() if not words]
+        return [choice for choice, words in kind.items() if _has_one_of(question, words)] or plain
+    if kind == "columns":
+        return _named_groups(rows, question)[:1] or _groups(rows)
+    numbers = [column for column in _columns(rows) if _is_all(rows, column, int | Decimal)]
+    return _named(numbers, question) or numbers
 
 
 def _schema(kind: Kind, options: list[str]) -> dict[str, Any]:
-    one = {"enum": options}
+    one: dict[str, Any] = {"enum": options}
     if kind == "columns":
-        return {"type": "array", "items": one, "minItems": 1, "maxItems": min(2, len(options))}
+        return {"type": "array", "items": one, "minItems": 1, "maxItems": MOST_GROUPS}
     return one
+
+
+def _groups(rows: Table) -> list[str]:
+    """The columns that rows can be grouped by."""
+    groups = [column for column in _columns(rows) if not _is_all(rows, column, int | Decimal)]
+    return groups + ["month"] if _date_column(rows) and "month" not in groups else groups
+
+
+def _named_groups(rows: Table, question: str) -> list[str]:
+    """The columns that the question names, and those of which it compares values.
+
+    A column of which it names one value only says which rows count.
+    """
+    values = named_rows(rows, question)
+    compared = [column for column in values if len(values[column]) > 1]
+    return _named([c for c in _groups(rows) if c not in values], question) + compared
 
 
 def _named(columns: Sequence[str], question: str) -> list[str]:
@@ -119,12 +148,18 @@ def _names(question: str, words: str) -> bool:
     return re.search(rf"\b{re.escape(words)}(e?s)?(?!\w)", question, re.IGNORECASE) is not None
 
 
-def _unique(chosen: Any) -> Any:
-    return list(dict.fromkeys(chosen)) if isinstance(chosen, list) else chosen
+def _has_one_of(question: str, words: Sequence[str]) -> bool:
+    """Whether one of these stands in the question; "develop*" is the beginning of a word."""
+    patterns = [re.escape(word).replace(r"\*", r"\w*") for word in words]
+    return any(re.search(rf"\b{one}\b", question, re.IGNORECASE) for one in patterns)
+
+
+def _columns(rows: Table) -> list[str]:
+    return list(rows[0]) if rows else []
 
 
 def _date_column(rows: Table) -> str:
-    for column in rows[0] if rows else ():
+    for column in _columns(rows):
         if all(re.fullmatch(r"\d{4}-\d\d-\d\d", str(row[column])) for row in rows):
             return column
     return ""

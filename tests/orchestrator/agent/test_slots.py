@@ -9,7 +9,7 @@ from orchestrator.agent import slots
 SLOTS = {
     "only": "rows",
     "by": "columns",
-    "measure": ["sum", "average"],
+    "measure": {"sum": [], "average": ["average"]},
     "value": "numbers",
     "dates": "dates",
 }
@@ -35,6 +35,20 @@ ANSWER = '{"by": ["region", "region"], "measure": "average", "value": "units"}'
 
 def settings(question, answer=ANSWER):
     return slots.filled(PROGRAM, SLOTS, ROWS, question, answer).splitlines()
+
+
+def test_what_a_question_says_is_not_left_to_the_model():
+    assert slots.request(SLOTS, ROWS, "Average units per region") is None
+    assert settings("Units per region", "{}")[1:4] == [
+        "by = ['region']",
+        "measure = 'sum'",
+        "value = 'units'",
+    ]
+
+
+def test_what_is_compared_makes_the_groups():
+    by = settings("Compare the units of North and South per month", "{}")[1]
+    assert by == "by = ['month', 'region']"
 
 
 def test_the_settings_take_the_place_of_the_examples():
@@ -65,8 +79,8 @@ def test_code_finds_the_rows_that_a_question_names(question, named):
 @pytest.mark.parametrize(
     ("question", "columns", "numbers"),
     [
-        ("Units over the months in the North region", ["month"], ["units"]),
-        ("Which regions and products do best?", ["region", "product"], ["units", "fee"]),
+        ("Which regions and products do best?", [], ["units", "fee"]),
+        ("Which units?", ["date", "region", "product", "month"], []),
         ("What sticks out?", ["date", "region", "product", "month"], ["units", "fee"]),
     ],
 )
@@ -82,8 +96,9 @@ def test_a_table_without_numbers_leaves_nothing_to_choose():
     assert slots.request(SLOTS, [], "Who?") is None
 
 
-def test_an_answer_that_was_cut_leaves_the_program_as_it_was():
-    assert slots.filled(PROGRAM, SLOTS, ROWS, "", ANSWER[:20]) == PROGRAM
+def test_an_answer_that_was_cut_leaves_the_first_options():
+    filled = slots.filled(PROGRAM, SLOTS, ROWS, "Average", ANSWER[:20]).splitlines()
+    assert filled[1:4] == ["by = ['date']", "measure = 'average'", "value = 'units'"]
 
 
 @given(st.lists(st.text(max_size=8), min_size=1, max_size=3), st.text(max_size=20))
