@@ -24,7 +24,7 @@ STATES = {
     "failed": gettext_lazy("Failed"),
     "cancelled": gettext_lazy("Cancelled"),
     "paused": gettext_lazy("Paused"),
-    "waiting": gettext_lazy("Waiting for others"),
+    "waiting": gettext_lazy("Waiting"),
     "ready": gettext_lazy("Ready"),
     "asking": gettext_lazy("Asks you"),
 }

@@ -82,6 +82,7 @@ document.addEventListener("htmx:afterSwap", (event) => {
 document.addEventListener("goal-acted", () => {
   ["header", "needs", "answer", "plan", "rail"].forEach((part) => stale.add(part));
   timer ??= setTimeout(refresh, 0);
+  stream.catchUp();
 });
 jump.addEventListener("click", () => { toEnd(); jump.hidden = true; });
 window.addEventListener("scroll", () => { if (isAtEnd()) jump.hidden = true; }, { passive: true });

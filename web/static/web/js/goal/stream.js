@@ -32,8 +32,10 @@ export class Stream {
     return this.socket?.readyState === WebSocket.OPEN;
   }
 
+  // Look again now and then: seldom with a socket, often without one.
   beat() {
-    setTimeout(async () => {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(async () => {
       if (!document.hidden) await this.catchUp();
       this.beat();
     }, this.isLive ? CATCH_UP_MS : WITHOUT_SOCKET_MS);
@@ -62,6 +64,7 @@ export class Stream {
       let page;
       try {
         const answer = await fetch(`${this.eventsUrl}?after=${this.last}&limit=1000`, { headers: { Accept: "application/json" } });
+        if (answer.status === 401) return location.reload(); // signed out elsewhere: sign in again
         if (!answer.ok) throw new Error(String(answer.status));
         page = await answer.json();
       } catch {
@@ -72,7 +75,7 @@ export class Stream {
       this.take(page.results);
       if (this.last >= page.last || this.last === before) break;
     }
-    if (this.isLive) this.onState("live");
+    this.onState(this.isLive ? "live" : "fetching");
   }
 
   connect() {
@@ -83,10 +86,12 @@ export class Stream {
       this.tries = 0;
       socket.send(JSON.stringify({ after: this.last }));
       this.onState("live");
+      this.beat();
     });
     socket.addEventListener("message", (message) => this.take(JSON.parse(message.data).events));
     socket.addEventListener("close", (closed) => {
       this.onState("away");
+      this.beat();
       if (closed.code === 4401) location.reload();
       if (REFUSED.includes(closed.code)) return;
       const wait = Math.min(MAX_WAIT_MS, 500 * 2 ** this.tries++) * (0.75 + Math.random() / 2);
