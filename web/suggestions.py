@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import tomllib
 from dataclasses import dataclass
 from functools import cache
@@ -30,8 +31,9 @@ class Suggestion:
         return sum(path.stat().st_size for path in self.paths)
 
     def files(self) -> list[GivenFile]:
-        """The sample files, open for reading."""
-        return [GivenFile(p.name, p.open("rb"), p.stat().st_size) for p in self.paths]
+        """The sample files with their content."""
+        read = [(path.name, path.read_bytes()) for path in self.paths]
+        return [GivenFile(name, io.BytesIO(content), len(content)) for name, content in read]
 
 
 @cache

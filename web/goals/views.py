@@ -29,7 +29,6 @@ from web.goals.previews import preview
 from web.suggestions import suggestion
 from web.workspaces import acting, seated
 
-MAX_ID = 2**63 - 1
 REFUSALS = (GoalRefused, PlanRefused, IllegalTransition)
 
 
