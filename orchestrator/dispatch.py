@@ -83,9 +83,8 @@ def approve(
     """Approve a plan (the recommended one, a named one, or an edited one) or open effects."""
     if approval_id is not None:
         return tasks.decide(approval_id, boss, granted=True)
-    return goals.approve_plan(
-        goal_id, boss, plan_id=plan_id, edited=edited, skills=set(load_skills())
-    )
+    working = {skill.name for skill in load_skills().values() if not skill.is_playbook}
+    return goals.approve_plan(goal_id, boss, plan_id=plan_id, edited=edited, skills=working)
 
 
 def reject(goal_id: int, boss: User, *, reason: str = "", approval_id: int | None = None) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
 MAX_STEPS = 12
+FILE_NAME = re.compile(r"[\w][\w ()&+,-]{0,100}(\.\w{1,8}){1,2}")
 TEXT_FIELDS = ("key", "title", "skill", "agent_role", "instruction")
 LIST_FIELDS = ("after", "inputs", "outputs")
 
@@ -78,6 +80,9 @@ def check(plan: Plan, skills: Collection[str], agents: Collection[str]) -> None:
         raise PlanRefused(f"The plan has {len(steps)} steps; at most {MAX_STEPS} are allowed.")
     if twice := _repeated(step.key for step in steps):
         raise PlanRefused(f"Two steps are called {twice!r}.")
+    for name in (name for step in steps for name in step.outputs):
+        if not FILE_NAME.fullmatch(name):
+            raise PlanRefused(f"{name!r} is no file name: use letters, digits and one ending.")
     if twice := _repeated(name.casefold() for step in steps for name in step.outputs):
         raise PlanRefused(f"Two steps write {twice!r}.")
     keys = {step.key for step in steps}

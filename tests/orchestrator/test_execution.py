@@ -22,9 +22,9 @@ finish("Two vendors.")
 STEP = {
     "key": "sum",
     "title": "Sum up",
-    "skill": "analyse-table",
+    "skill": "total-by-group",
     "agent_role": "analyst",
-    "instruction": "Sum per vendor",
+    "instruction": "Add up what each one asks for",
     "after": [],
     "inputs": ["bills.csv"],
     "outputs": ["sums.csv"],

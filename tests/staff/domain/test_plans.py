@@ -33,6 +33,8 @@ def test_a_good_plan_passes():
         (with_steps(replace(READ, after=("a",))), "circle"),
         (with_steps(replace(READ, after=("b",)), WRITE), "circle: "),
         (with_steps(READ, replace(WRITE, outputs=("A.csv",))), "Two steps write 'a.csv'"),
+        (with_steps(replace(READ, outputs=("../x.csv",))), "no file name"),
+        (with_steps(replace(READ, outputs=("x",))), "no file name"),
         (with_steps(READ, replace(REVIEW, after=("a",), reviews="x")), "reviews 'x'"),
         (with_steps(READ, WRITE, replace(REVIEW, after=("a",))), "does not come after"),
     ],
