@@ -12,12 +12,14 @@ pytestmark = [pytest.mark.model, pytest.mark.browser]
 
 SCREENSHOTS = os.environ.get("FORESTAFF_SCREENSHOTS")  # a folder: keep what the browser shows
 PATIENCE_S = 600
+TOP = {"x": 0, "y": 0, "width": 1280, "height": 1500}
 
 
 def picture(page, name, **options):
     if SCREENSHOTS:
         Path(SCREENSHOTS).mkdir(parents=True, exist_ok=True)
-        page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png", **options)
+        path = Path(SCREENSHOTS) / f"{name}.png"
+        page.screenshot(path=path, caret="initial", **options)  # hiding it needs inline style
 
 
 def transcript(page):
@@ -57,7 +59,7 @@ def test_three_clicks_to_a_finished_goal(house, page, errors):
     page.wait_for_selector("text=The result")
     until(lambda: page.locator("a", has_text="summary.md").count(), 20)
     assert page.locator("a", has_text="totals.csv").count()
-    picture(page, "goal", full_page=True)
+    picture(page, "goal", full_page=True, clip=TOP)
 
     live = transcript(page)
     page.reload()
