@@ -152,6 +152,8 @@ def fetch(
 
 def fetch_with_progress(entry: Entry) -> Path:
     """`fetch` with a progress bar on a terminal's stderr, and plain lines elsewhere."""
+    if here := entry.verified_path():
+        return here
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn())
     with Progress(*columns, TransferSpeedColumn(), console=console) as bars:
