@@ -6,6 +6,7 @@ addresses from the first one; the process that started the services stops them.
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import subprocess
@@ -29,6 +30,7 @@ def start() -> None:
     os.environ[MARK] = str(data)
     os.environ["FORESTAFF_DATA"] = str(data)
     os.environ["DJANGO_SETTINGS_MODULE"] = "web.settings"
+    atexit.register(shutil.rmtree, layout.runtime, ignore_errors=True)  # after the database's own
     server = services.start_postgres(layout, cleanup_mode="stop")
     url, port, password = services.valkey_address()
     valkey = subprocess.Popen(
