@@ -3,7 +3,7 @@
 The model chooses *what* is to be done among the skills that fit the goal and its files, under a
 grammar that admits no others; `wiring` sees to how the steps hang together. It is asked even where
 a playbook fits: that costs one call of some 300 tokens read and 60 written (5 to 10 s with a 1.5B
-model on two cores, of the two minutes that the sample goal takes), and the boss sees an alternative.
+model on two cores, of the two minutes that the sample goal takes), and the boss sees another way.
 """
 
 from __future__ import annotations
