@@ -240,3 +240,22 @@ def test_names_are_made_safe_and_kept_apart(office, boss, tmp_path):
     goal = dispatch.submit_goal(office, boss, "x", files)
     names = sorted(goal.artifacts.values_list("name", flat=True))
     assert names == ["A (2).csv", "a.csv", "passwd"]
+
+
+def test_a_file_that_is_too_large_is_named_and_not_kept(office, boss, tmp_path, monkeypatch):
+    monkeypatch.setattr(dispatch, "MAX_FILE_BYTES", 2**20)
+    big = given("big.txt", b"x" * (2**20 + 1), tmp_path)
+    goal = dispatch.submit_goal(office, boss, "x", [big, given("a.csv", TABLE, tmp_path)])
+    problems = dict(goal.artifacts.values_list("name", "problem"))
+    assert "larger than 1 MB" in problems["big.txt"] and problems["a.csv"] == ""
+    assert [entry.name for entry in dispatch.folder_of(goal).list()] == ["a.csv"]
+
+
+def test_a_full_disk_refuses_the_goal_and_leaves_nothing(office, boss, tmp_path, monkeypatch):
+    def full(self, name, content):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(dispatch.GoalFolder, "write", full)
+    with pytest.raises(goals.GoalRefused, match="disk space"):
+        dispatch.submit_goal(office, boss, "x", [given("a.csv", TABLE, tmp_path)])
+    assert not Goal.objects.exists() and not Outbox.objects.exists()
