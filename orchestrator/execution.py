@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from orchestrator import heartbeat, planning, runtime
 from orchestrator.agent import evidence, loop
+from orchestrator.agent.program import Cancelled
 from orchestrator.agent.skills import load_skills
 from orchestrator.heartbeat import StopSign
 from orchestrator.inference.base import InferenceError
@@ -63,28 +64,28 @@ def run_task(task_id: int, worker: str) -> None:
     held = tasks.claim(task_id, worker, settings.LEASE_S)
     if held is None:
         return
-    attempts = settings.TASK_ATTEMPTS
     with heartbeat.kept(lambda: tasks.renew(held, settings.LEASE_S)) as stop:
         try:
             Work(held, stop).run()
-        except Stopped:
+        except (Stopped, Cancelled):
             tasks.hand_back(held)
         except StaleFence as reason:
             logger.info("%s", reason)
         except BudgetSpent as reason:
-            tasks.fail(held, str(reason), attempts=attempts)
+            _fail(held, str(reason))
         except InferenceError as reason:
-            tasks.fail(held, str(reason), attempts=attempts, retry_in_s=MODEL_RETRY_S)
+            _fail(held, str(reason), retry_in_s=MODEL_RETRY_S)
         except OperationalError:
             logger.exception("the database went away during task %s", task_id)
         except Exception as reason:
             logger.exception("task %s failed", task_id)
-            _fail_ours(held, f"Something went wrong on our side: {reason}", attempts)
+            _fail(held, f"Something went wrong on our side: {reason}", retry_in_s=OUR_RETRY_S)
 
 
-def _fail_ours(held: Claim, reason: str, attempts: int) -> None:
+def _fail(held: Claim, reason: str, retry_in_s: float | None = None) -> None:
+    """Fail an attempt, unless it was cancelled or given away meanwhile."""
     try:
-        tasks.fail(held, reason, attempts=attempts, retry_in_s=OUR_RETRY_S)
+        tasks.fail(held, reason, attempts=settings.TASK_ATTEMPTS, retry_in_s=retry_in_s)
     except StaleFence as stale:
         logger.info("%s", stale)
 

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from orchestrator import dispatch, execution, runtime
+from orchestrator.agent.program import Cancelled
 from orchestrator.inference.base import ModelUnavailable
 from orchestrator.inference.scripted import ScriptedModel
 from staff.actions import goals, tasks
@@ -222,6 +223,35 @@ def test_cancel_in_mid_answer_stops_the_work(goal, boss, model, monkeypatch):
     task.refresh_from_db()
     assert task.state == TaskState.CANCELLED
     assert not Effect.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_program_that_was_interrupted_is_handed_back_and_not_counted(
+    goal, boss, model, monkeypatch
+):
+    def interrupted(*_):
+        raise Cancelled("the work was stopped")
+        yield
+
+    task = adopt(goal, boss)
+    monkeypatch.setattr(execution.loop, "act", interrupted)
+    execution.run_task(task.pk, "w")
+    task.refresh_from_db()
+    assert (task.state, task.attempts_made, task.failure) == (TaskState.READY, 0, "")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_goal_cancelled_while_its_model_fails_stays_cancelled(goal, boss, model):
+    task = adopt(goal, boss)
+
+    def fail(request):
+        goals.cancel(goal.pk, boss)
+        raise ModelUnavailable("gone")
+
+    model._answers = fail
+    execution.run_task(task.pk, "w")
+    goal.refresh_from_db()
+    assert goal.state == GoalState.CANCELLED
 
 
 @pytest.mark.django_db(transaction=True)

@@ -121,8 +121,9 @@ class ArtifactContent(OfGoal):
 
 
 class Act(OfGoal):
-    """Something asked of a goal; answers with the goal as it is then."""
+    """Something asked of a goal, a verb of `dispatch`; answers with the goal as it is then."""
 
+    verb = ""
     shape: type[serializers.Serializer] = serializers.Serializer
 
     def post(self, request: Request, goal_id: int) -> Response:
@@ -133,11 +134,10 @@ class Act(OfGoal):
             if not goal.approvals.filter(pk=approval).exists():
                 raise NotFound
             asked["approval_id"] = approval
-        self.ask(goal.pk, **asked)
+        if "plan" in asked:
+            asked["plan_id"] = asked.pop("plan")
+        getattr(dispatch, self.verb)(goal.pk, request.user, **asked)
         return shown(self.goal())
-
-    def ask(self, goal_id: int, **asked: Any) -> None:
-        raise NotImplementedError
 
 
 def act(
@@ -146,11 +146,9 @@ def act(
     """The view for one verb of `dispatch`."""
 
     class View(Act):
-        def ask(self, goal_id: int, **asked: Any) -> None:
-            if "plan" in asked:
-                asked["plan_id"] = asked.pop("plan")
-            getattr(dispatch, verb)(goal_id, self.request.user, **asked)
+        pass
 
+    View.verb = verb
     if shape is not None:
         View.shape = shape
     name = "budget" if verb == "raise_budget" else verb
