@@ -5,7 +5,7 @@ A file that cannot be used is told to the boss with a plain reason, and never st
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,6 +87,18 @@ def compact(document: Document) -> str:
     shown = formats.csv_text(document.text) if document.kind == "csv" else document.text
     lines = formats.tidy(shown).splitlines()
     return "\n".join(line for line in lines if any(map(str.isalnum, line)))
+
+
+def parts_of(text: str, chars: int) -> Iterator[str]:
+    """The text in pieces of at most `chars` characters that a prompt can hold, cut between lines;
+    of a longer line its beginning. At least one piece."""
+    part = ""
+    for line in text.splitlines(keepends=True):
+        if part and len(part) + len(line) > chars:
+            yield part
+            part = ""
+        part += line[:chars]
+    yield part
 
 
 def read_documents(context: ToolContext, files: Sequence[str] | str) -> list[Document]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from orchestrator.inference.base import ChatRequest, Message
 from orchestrator.tools.base import ToolContext
-from orchestrator.tools.documents import Document, compact, read_documents
+from orchestrator.tools.documents import Document, compact, parts_of, read_documents
 from orchestrator.tools.grounding import Facts, supported
 from orchestrator.tools.registry import tool
 from orchestrator.tools.writing import table_markdown
@@ -68,7 +68,7 @@ def summarise(context: ToolContext, files: list[str] | str, question: str = "") 
 
 def _noted(context: ToolContext, document: Document, question: str) -> str:
     """What one document says: in one go, or part by part and put together."""
-    parts = list(_parts(compact(document)))
+    parts = list(parts_of(compact(document), PROMPT_CHARS))
     if len(parts) > MAX_PARTS:
         told = f"{document.name}: it is long, so only the first {MAX_PARTS} parts of it were read"
         context.notes.append(told)
@@ -116,17 +116,6 @@ def _whole_sentences(text: str) -> str:
         end = max(text.rfind(mark) for mark in ".!?")
         text = text[: end + 1] if end > 0 else text
     return text
-
-
-def _parts(text: str) -> Iterator[str]:
-    """The text in pieces that a prompt can hold, cut between lines."""
-    part = ""
-    for line in text.splitlines(keepends=True):
-        if part and len(part) + len(line) > PROMPT_CHARS:
-            yield part
-            part = ""
-        part += line[:PROMPT_CHARS]
-    yield part
 
 
 def _rendered(context: ToolContext, facts: Any, rows: int | None) -> str:

@@ -18,7 +18,7 @@ from orchestrator.tools.base import Table, ToolContext, ToolError
 from orchestrator.tools.calendar import resolved
 from orchestrator.tools.candidates import Evidence, candidates, value_of
 from orchestrator.tools.dates import MONTHS, find_days
-from orchestrator.tools.documents import Document
+from orchestrator.tools.documents import Document, parts_of
 from orchestrator.tools.fields import Field
 from orchestrator.tools.formats import tidy
 
@@ -54,7 +54,7 @@ def list_records(
     evidence = Evidence(tidy(document.text))
     base = evidence.dates[0].read(evidence.day_first()[0]) if evidence.dates else context.today
     rows: Table = []
-    for part in _parts(evidence.text):
+    for part in parts_of(evidence.text, PART_CHARS):
         for record in _ask(context, document.name, Evidence(part), fields):
             row = {
                 each.name: _value(each, record.get(each.name), evidence, base) for each in fields
@@ -188,18 +188,6 @@ def _sentences(text: str) -> list[str]:
         for item in items
         for sentence in re.split(r"(?<=[.!?])\s+(?=[^\W\d_a-zß-öø-ÿ])", item)
     ]
-
-
-def _parts(text: str) -> Iterator[str]:
-    """The text in pieces that a prompt can hold, cut between lines."""
-    part = ""
-    for line in text.splitlines(keepends=True):
-        if part and len(part) + len(line) > PART_CHARS:
-            yield part
-            part = ""
-        part += line[:PART_CHARS]
-    if part.strip():
-        yield part
 
 
 def _whole_records(text: str) -> Iterator[dict[str, Any]]:
