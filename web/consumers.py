@@ -1,7 +1,7 @@
 """A goal's stream over a websocket: authorise, catch up from the database, forward.
 
 The client opens with {"after": N} and may ask so again; it gets every event past N in pages
-{"events": [...]}, then each new one. Events carry their number: the client drops what it has and
+{"events": [...]}, then the new ones. Events carry their number: the client drops what it has and
 asks again after a gap. Why we close: 4400 a message that we do not understand, 4401 sign in,
 4403 not your goal.
 """
@@ -46,9 +46,9 @@ class GoalStream(AsyncWebsocketConsumer):
             after = page[-1].seq
         self.caught_up = True
 
-    async def goal_event(self, message: dict[str, Any]) -> None:
+    async def goal_events(self, message: dict[str, Any]) -> None:
         if self.caught_up:
-            await self.send(json.dumps({"events": [message["event"]]}))
+            await self.send(json.dumps({"events": message["events"]}))
 
 
 class NoSuchStream(AsyncWebsocketConsumer):

@@ -35,7 +35,7 @@ def append(
         goal_id=goal_id, seq=seq, kind=kind, task=task, actor=actor, data=data
     )
     event.refresh_from_db(fields=["data"])  # the live form is the stored one, to the last key
-    broadcast.after_commit(broadcast.goal_group(goal_id), "goal.event", event=as_json(event))
+    broadcast.after_commit(broadcast.goal_group(goal_id), "goal.events", as_json(event))
     return event
 
 

@@ -84,7 +84,7 @@ def test_a_teammate_gets_history_in_pages_then_news(teammate, done, monkeypatch)
             assert len(page) <= 4
             seen += [event["seq"] for event in page]
         group = broadcast.goal_group(done.pk)
-        await get_channel_layer().group_send(group, {"type": "goal.event", "event": late})
+        await get_channel_layer().group_send(group, {"type": "goal.events", "events": [late]})
         news = await browser.hear()
         return seen, news
 
@@ -95,7 +95,7 @@ def test_a_teammate_gets_history_in_pages_then_news(teammate, done, monkeypatch)
 
 def test_nothing_is_sent_before_it_is_asked_for(teammate, done):
     async def talk(browser):
-        message = {"type": "goal.event", "event": {"seq": 99}}
+        message = {"type": "goal.events", "events": [{"seq": 99}]}
         await get_channel_layer().group_send(broadcast.goal_group(done.pk), message)
         return await browser.receive_nothing(timeout=0.2)
 
