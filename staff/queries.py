@@ -6,6 +6,7 @@ does not exist for them (DoesNotExist).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -51,7 +52,18 @@ def memberships_of(user: User) -> QuerySet[Membership]:
 
 def may_follow(user_id: int, goal_id: int) -> bool:
     """Whether the user sits in the goal's workspace."""
-    return Goal.objects.filter(pk=goal_id, workspace__memberships__user_id=user_id).exists()
+    return (user_id, goal_id) in followed([user_id], [goal_id])
+
+
+def followed(user_ids: Iterable[int], goal_ids: Iterable[int]) -> dict[tuple[int, int], int]:
+    """How far the streams have come that each user may follow: {(user, goal): last number}."""
+    seated = Goal.objects.filter(
+        pk__in=goal_ids,
+        workspace__memberships__user__in=user_ids,
+        workspace__memberships__user__is_active=True,
+    ).order_by()
+    rows = seated.values_list("workspace__memberships__user_id", "pk", "last_seq")
+    return {(user, goal): last_seq for user, goal, last_seq in rows}
 
 
 def goals_of(workspace: Workspace) -> QuerySet[Goal]:

@@ -44,7 +44,7 @@ def append(
         raise Goal.DoesNotExist(f"there is no goal {goal_id}")
     seq, stored, created_at = made  # the live form is the stored one, to the last key
     event = public(seq, kind, task_id, actor, json.loads(stored), created_at)
-    broadcast.after_commit(broadcast.goal_group(goal_id), "goal.event", event=event)
+    broadcast.after_commit(broadcast.goal_group(goal_id), "goal.events", event)
 
 
 def as_json(event: Event) -> dict[str, Any]:
