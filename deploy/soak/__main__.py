@@ -19,7 +19,7 @@ from types import FrameType
 from deploy.soak.house import HouseFailed
 from deploy.soak.outcome import Outcome, say
 
-SOAKS = ("streams", "backlog")
+SOAKS = ("streams", "backlog", "crash", "runaway", "orchestration")
 
 
 def main() -> int:
