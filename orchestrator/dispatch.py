@@ -19,7 +19,7 @@ from orchestrator.agent.skills import load_skills
 from orchestrator.tools.base import FileProblem, ToolError
 from orchestrator.tools.folder import MAX_FILE_BYTES, GoalFolder
 from orchestrator.tools.writing import safe_name
-from staff.actions import goals, tasks
+from staff.actions import control, goals, tasks
 from staff.actions.goals import Attachment, GoalRefused
 from staff.models import Approval, Goal, Plan, User, Workspace
 
@@ -48,7 +48,8 @@ def submit_goal(
 
     A file that cannot be kept (too large, empty, a name that is no name) does not stop the goal:
     it is named on it with the reason. Raises GoalRefused where the goal itself cannot stand.
-    options: priority, deadline_at, token_budget, second_budget, autonomy
+    options: priority, deadline_at, token_budget, second_budget, step_budget, depth_budget,
+             autonomy, parent (a Goal)
     """
     if len(files) > MAX_FILES:
         raise GoalRefused(f"{len(files)} files are too many: at most {MAX_FILES} to a goal.")
@@ -101,6 +102,13 @@ cancel = goals.cancel
 retry = goals.retry
 rate = goals.rate
 raise_budget = goals.raise_budget
+
+pause_task = control.pause
+resume_task = control.resume
+cancel_task = control.cancel
+rerun_task = control.rerun
+release_task = control.release
+reassign_task = control.reassign
 
 
 def folder_of(goal: Goal) -> GoalFolder:

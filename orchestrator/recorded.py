@@ -10,8 +10,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from django.db import connection
@@ -19,8 +18,10 @@ from django.db import connection
 from orchestrator.heartbeat import StopSign
 from orchestrator.inference.base import ChatModel, ChatRequest, Completion
 from staff.actions import calls
+from staff.models import ModelCall
 
 COALESCE_S = 0.2
+BUSY_S = 0.2
 
 
 class Stopped(Exception):
@@ -31,16 +32,12 @@ class Stopped(Exception):
 class RecordedModel:
     """A `ModelCaller` for one piece of work. Safe to call from several threads at once.
 
-    scope: names the piece of work; equal requests within it are asked once
-    tell:  adds an event to the goal's stream in the name of this work
+    owner: identifier of the thread that the work belongs to
     """
 
     model: ChatModel
-    goal_id: int
-    task_id: int | None
-    scope: str
+    work: calls.Work
     stop: StopSign
-    tell: Callable[..., None]
     owner: int
 
     def __call__(self, purpose: str, request: ChatRequest) -> Completion:
@@ -53,53 +50,67 @@ class RecordedModel:
 
     def _answer(self, purpose: str, request: ChatRequest) -> Completion:
         digest = self._digest(request)
-        call = digest[:12]
-        self.tell("model.call", call=call, purpose=purpose, model=self.model.name)
-        recorded = calls.replay(self.goal_id, self.scope, digest)
-        if recorded is not None:
-            completion = Completion(
-                text=recorded.text,
-                finish_reason=recorded.finish_reason,
-                prompt_tokens=recorded.prompt_tokens,
-                cached_tokens=recorded.cached_tokens,
-                completion_tokens=recorded.completion_tokens,
-                first_token_s=recorded.first_token_s,
-                total_s=recorded.total_s,
-            )
-            self.tell("model.text", call=call, text=completion.text)
-        else:
-            completion = self._stream(call, request)
-            calls.record(
-                self.goal_id,
-                self.scope,
-                digest,
-                task_id=self.task_id,
-                purpose=purpose,
-                model=self.model.name,
-                **asdict(completion),
-            )
-        costs = {k: v for k, v in asdict(completion).items() if k != "text"}
-        self.tell("model.done", call=call, replayed=recorded is not None, **costs)
+        call = self._begin(digest, purpose, request)
+        if call.recorded is not None:
+            completion = _completion(call.recorded)
+            self.work.tell("model.text", call=digest[:12], text=completion.text)
+            self.work.tell("model.done", **_done(digest, completion, replayed=True))
+            return completion
+        room = call.room
+        granted = replace(request, max_tokens=room.tokens or 1)
+        if room.seconds is not None:
+            granted = replace(granted, timeout_s=room.seconds)
+        completion, unsaid = self._stream(digest, granted)
+        cut_short = self._cut_short(request, granted, completion)
+        events = [("model.text", {"call": digest[:12], "text": unsaid})] if unsaid else []
+        events.append(("model.done", _done(digest, completion, replayed=False)))
+        is_answer = not (cut_short or self.stop.is_set())
+        calls.settle(self.work, call, events, is_answer=is_answer, **asdict(completion))
+        if self.stop.is_set():
+            raise Stopped
+        if cut_short is not None:
+            raise cut_short
         return completion
 
-    def _stream(self, call: str, request: ChatRequest) -> Completion:
-        left = calls.tokens_left(self.goal_id)
-        if left is not None:
-            request = replace(request, max_tokens=min(request.max_tokens, left))
+    def _begin(self, digest: str, purpose: str, request: ChatRequest) -> calls.Call:
+        """Reserve what the call may use; wait while other calls of the goal hold it."""
+        while True:
+            try:
+                return calls.begin(
+                    self.work,
+                    digest,
+                    purpose=purpose,
+                    model=self.model.name,
+                    prompt_tokens=self.model.count_prompt(request),
+                    max_tokens=request.max_tokens,
+                    timeout_s=request.timeout_s,
+                )
+            except calls.Busy:
+                if self.stop.is_set():
+                    raise Stopped from None
+                time.sleep(BUSY_S)
+
+    def _stream(self, digest: str, request: ChatRequest) -> tuple[Completion, str]:
+        """Show the answer while it comes. Returns it, and the end that was not shown yet."""
         stream = self.model.stream(request)
         pending, shown_at = "", time.monotonic()
         with self.stop.interrupts(stream.cancel):
             for piece in stream:
                 pending += piece
                 if time.monotonic() - shown_at >= COALESCE_S:
-                    self.tell("model.text", call=call, text=pending)
+                    self.work.tell("model.text", call=digest[:12], text=pending)
                     pending, shown_at = "", time.monotonic()
-            completion = stream.completion
-        if self.stop.is_set():
-            raise Stopped
-        if pending:
-            self.tell("model.text", call=call, text=pending)
-        return completion
+            return stream.completion, pending
+
+    def _cut_short(
+        self, asked: ChatRequest, granted: ChatRequest, completion: Completion
+    ) -> calls.BudgetSpent | None:
+        """Why the answer ended too early, if a budget ended it."""
+        if completion.finish_reason == "length" and granted.max_tokens < asked.max_tokens:
+            return calls.spent(self.work, "tokens")
+        if completion.finish_reason == "deadline" and granted.timeout_s != asked.timeout_s:
+            return calls.spent(self.work, "seconds")
+        return None
 
     def _digest(self, request: ChatRequest) -> str:
         facts: dict[str, Any] = asdict(request)
@@ -107,3 +118,12 @@ class RecordedModel:
         facts.pop("timeout_s")
         canonical = json.dumps([self.model.name, facts], sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _completion(recorded: ModelCall) -> Completion:
+    return Completion(**{field.name: getattr(recorded, field.name) for field in fields(Completion)})
+
+
+def _done(digest: str, completion: Completion, *, replayed: bool) -> dict[str, Any]:
+    costs = {name: value for name, value in asdict(completion).items() if name != "text"}
+    return {"call": digest[:12], "replayed": replayed, **costs}

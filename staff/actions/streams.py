@@ -1,17 +1,26 @@
-"""Events and nudges: what every action writes beside its own change, in the same transaction."""
+"""Events: what every action writes beside its own change, in the same transaction."""
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, transaction
-from django.utils import timezone
 
 from staff import broadcast
-from staff.models import Event, Goal, Outbox, Task
+from staff.actions import sql
+from staff.models import Event, Goal
 
-NUDGE_CHANNEL = "forestaff_nudge"
+APPEND = """
+    WITH stream AS (
+        UPDATE staff_goal SET last_seq = last_seq + 1 WHERE id = %s RETURNING last_seq
+    )
+    INSERT INTO staff_event (goal_id, seq, kind, task_id, actor, data, created_at)
+    SELECT %s, last_seq, %s, %s, %s, %s::jsonb, clock_timestamp() FROM stream
+    RETURNING seq, data::text, created_at
+"""
 
 
 def lock_goal(goal_id: int) -> Goal:
@@ -20,44 +29,37 @@ def lock_goal(goal_id: int) -> Goal:
 
 
 def append(
-    goal_id: int, kind: str, *, task: Task | None = None, actor: str = "", **data: Any
-) -> Event:
-    """Add the next event to a goal's stream and tell the pages that follow it."""
+    goal_id: int, kind: str, *, task_id: int | None = None, actor: str = "", **data: Any
+) -> None:
+    """Add the next event to a goal's stream and tell the pages that follow it.
+
+    The stream's row is locked by it. Raises TransactionManagementError outside a transaction,
+    Goal.DoesNotExist for an unknown goal.
+    """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("an event belongs to a transaction")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE staff_goal SET last_seq = last_seq + 1 WHERE id = %s RETURNING last_seq",
-            [goal_id],
-        )
-        (seq,) = cursor.fetchone()
-    event = Event.objects.create(
-        goal_id=goal_id, seq=seq, kind=kind, task=task, actor=actor, data=data
-    )
-    event.refresh_from_db(fields=["data"])  # the live form is the stored one, to the last key
-    broadcast.after_commit(broadcast.goal_group(goal_id), "goal.events", as_json(event))
-    return event
+    body = json.dumps(data, cls=DjangoJSONEncoder)
+    made = sql.one(APPEND, [goal_id, goal_id, kind, task_id, actor, body])
+    if made is None:
+        raise Goal.DoesNotExist(f"there is no goal {goal_id}")
+    seq, stored, created_at = made  # the live form is the stored one, to the last key
+    event = public(seq, kind, task_id, actor, json.loads(stored), created_at)
+    broadcast.after_commit(broadcast.goal_group(goal_id), "goal.events", event)
 
 
 def as_json(event: Event) -> dict[str, Any]:
     """The public form of an event, the same on the socket and in the API."""
+    return public(event.seq, event.kind, event.task_id, event.actor, event.data, event.created_at)
+
+
+def public(
+    seq: int, kind: str, task_id: int | None, actor: str, data: Any, created_at: datetime
+) -> dict[str, Any]:
     return {
-        "seq": event.seq,
-        "kind": event.kind,
-        "task": event.task_id,
-        "actor": event.actor,
-        "data": event.data,
-        "at": event.created_at.isoformat(),
+        "seq": seq,
+        "kind": kind,
+        "task": task_id,
+        "actor": actor,
+        "data": data,
+        "at": created_at.isoformat(),
     }
-
-
-def nudge(job: str, *, priority: int = 1, due_at: datetime | None = None, **ids: int) -> None:
-    """Ask for a job through the outbox; the relay sends it once this transaction is committed."""
-    Outbox.objects.create(
-        job=f"orchestrator.tasks.{job}",
-        arguments=ids,
-        priority=priority,
-        due_at=due_at or timezone.now(),
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(f"NOTIFY {NUDGE_CHANNEL}")

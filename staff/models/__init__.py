@@ -1,8 +1,10 @@
 from staff.models.agents import Agent
+from staff.models.budgets import Budget
 from staff.models.goals import Artifact, Goal, Plan
+from staff.models.nodes import Node
 from staff.models.people import ApiToken, Membership, SignInLink, User, Workspace
 from staff.models.records import Event, ModelCall, Outbox
-from staff.models.work import Approval, Attempt, Effect, Task
+from staff.models.work import Approval, Attempt, Effect, Question, Task
 
 __all__ = [
     "Agent",
@@ -10,13 +12,16 @@ __all__ = [
     "Approval",
     "Artifact",
     "Attempt",
+    "Budget",
     "Effect",
     "Event",
     "Goal",
     "Membership",
     "ModelCall",
+    "Node",
     "Outbox",
     "Plan",
+    "Question",
     "SignInLink",
     "Task",
     "User",
