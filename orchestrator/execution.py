@@ -30,6 +30,7 @@ from orchestrator.tools import documents, registry
 from orchestrator.tools.base import Effect as Intended
 from orchestrator.tools.base import FileProblem, ToolContext
 from orchestrator.tools.folder import GoalFolder
+from staff import queries
 from staff.actions import calls, goals, questions, queue, tasks
 from staff.actions import planning as planning_of
 from staff.actions.calls import BudgetSpent
@@ -38,7 +39,7 @@ from staff.actions.streams import News
 from staff.actions.tasks import IntendedEffect
 from staff.domain import plans
 from staff.domain.retries import FailureKind
-from staff.models import Agent, Artifact, Effect, Event, Goal, Task
+from staff.models import Agent, Artifact, Effect, Goal, Task
 
 logger = logging.getLogger(__name__)
 
@@ -134,9 +135,7 @@ def _plan(goal_id: int, fence: int, stop: StopSign) -> None:
     folder = _folder(goal)
     usable = _inspect_files(goal, folder)
     staff = list(goal.workspace.agents.filter(is_active=True))
-    rejected = list(
-        Event.objects.filter(goal=goal, kind="plan.rejected").values_list("data__reason", flat=True)
-    )
+    rejected = [event.data["reason"] for event in queries.events_of_kind(goal_id, "plan.rejected")]
     tell = partial(planning_of.tell, goal_id, fence)
     model = RecordedModel(
         model=runtime.chat_model(),

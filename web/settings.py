@@ -28,6 +28,8 @@ GPU_LAYERS = env.integer("FORESTAFF_GPU_LAYERS", 0)
 LEASE_S = env.integer("FORESTAFF_LEASE_S", 60)
 HEARTBEAT_S = env.integer("FORESTAFF_HEARTBEAT_S", 10)
 SCRIPT = env.text("FORESTAFF_SCRIPT", "")  # "package.module:function" answers instead of a model
+# Events of goals that ended longer ago than this are kept in compressed form; nothing is deleted.
+ARCHIVE_AFTER_DAYS = env.integer("FORESTAFF_ARCHIVE_AFTER_DAYS", 30)
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -89,6 +91,13 @@ DATABASES["default"].setdefault("OPTIONS", {}).setdefault(
     "options",
     "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
 )
+if env.integer("FORESTAFF_DB_POOL", 0):  # connections that a process keeps at most; 0: no pool
+    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+    DATABASES["default"]["OPTIONS"]["pool"] = {
+        "min_size": 1,
+        "max_size": env.integer("FORESTAFF_DB_POOL", 0),
+        "timeout": 10,
+    }
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CHANNEL_LAYERS = {
@@ -120,6 +129,11 @@ CELERY_TASK_ROUTES = {
 }
 CELERY_BEAT_SCHEDULE = {
     "reap": {"task": "orchestrator.tasks.reap", "schedule": 5.0, "options": {"expires": 5}},
+    "archive": {
+        "task": "orchestrator.tasks.archive_events",
+        "schedule": 300.0,
+        "options": {"expires": 300},
+    },
 }
 
 AUTH_USER_MODEL = "staff.User"

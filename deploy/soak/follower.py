@@ -10,7 +10,6 @@ import asyncio
 import hashlib
 import json
 import random
-import signal
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -66,7 +65,6 @@ class Held:
 def run(pipe: Connection, share: Share) -> None:
     """Says "connected" when all are; is told {goal: last number} when the writers have ended;
     answers with what each client holds then."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     asyncio.run(_follow(pipe, share))
 
 

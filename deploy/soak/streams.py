@@ -7,14 +7,11 @@ last event while it is away. In the end each client must hold exactly what the d
 
 from __future__ import annotations
 
-import multiprocessing
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from multiprocessing.connection import Connection
-from typing import Any
+from collections.abc import Sequence
 
-from deploy.soak import follower, writer
+from deploy.soak import crew, follower, writer
 from deploy.soak.follower import Held
 from deploy.soak.house import House
 from deploy.soak.outcome import Outcome, percentile, say
@@ -29,8 +26,6 @@ BROKER_AWAY_S = 2.0
 RECOVERED_S = 5.0  # after the broker is back, news is news again
 SETTLE_S = 60.0  # how long the last events may take to arrive
 PROCESSES = 2  # of clients, and as many of writers
-
-spawning = multiprocessing.get_context("spawn")
 
 
 def house(scale: float) -> House:
@@ -49,7 +44,7 @@ def run(house: House, scale: float, outcome: Outcome) -> None:
     say(f"{clients} clients on {len(goals)} goals for {duration_s:.0f} s")
     of_client = [goals[n % len(goals)] for n in range(clients)]
     followers = [
-        start(
+        crew.start(
             follower.run,
             follower.Share(
                 house.web_url,
@@ -86,7 +81,9 @@ def write_and_break(
     silent_at, ends_at = dies_at + BROKER_AWAY_S / 2, began + duration_s
     rate = EVENTS_PER_S / PROCESSES
     writers = [
-        start(writer.run, writer.Orders(goals[::2], goals[1::2], rate, silent_at, ends_at, part))
+        crew.start(
+            writer.run, writer.Orders(goals[::2], goals[1::2], rate, silent_at, ends_at, part)
+        )
         for part in range(PROCESSES)
     ]
     time.sleep(max(0, dies_at - time.time()))
@@ -137,11 +134,3 @@ def judge(
     outcome.check(late == 0, f"{late} clients never got the last events")
     outcome.check(unequal == 0, f"{unequal} clients hold something else than the database")
     outcome.check(counts["cut"] == CUTS * len(held), "not every client was cut off")
-
-
-def start(work: Callable[[Connection, Any], None], order: Any) -> Connection:
-    """A process that works on an order; the end of its pipe."""
-    ours, theirs = spawning.Pipe()
-    spawning.Process(target=work, args=(theirs, order), daemon=True).start()
-    theirs.close()
-    return ours

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import signal
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +27,6 @@ class Orders:
 
 def run(pipe: Connection, orders: Orders) -> None:
     """Writes; then answers with how many events were written."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     import django
 
     django.setup()
