@@ -9,7 +9,7 @@ from staff.actions import control, goals, nodes, outbox, planning, queue, tasks
 from staff.domain.lifecycle import AttemptState, GoalState, TaskState
 from staff.domain.retries import BACKOFF_S, FailureKind
 from staff.models import Agent, Attempt, Event, Goal, Node, Outbox, Task
-from tests.staff.actions.conftest import states, step, task_of
+from tests.steps import states, step, task_of
 
 
 def test_the_most_pressing_task_is_claimed_first(give):
