@@ -17,6 +17,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from staff.actions import budgets, outbox, sql, streams
+from staff.crashes import crash_point
 from staff.domain import lifecycle, queueing, retries
 from staff.domain.lifecycle import AttemptState, TaskState
 from staff.domain.retries import FailureKind
@@ -252,6 +253,7 @@ def _reap_one(lost: Claim) -> bool:
         bury(goal, task, f"{task.failures['node']} workers died or hung while they were at it.")
     else:
         _return(goal, task, "failures", delay_s=delay_s)
+    crash_point("task.reaped")
     return True
 
 

@@ -18,6 +18,7 @@ from staff.actions import progress, queue, streams
 from staff.actions.goals import GoalRefused
 from staff.actions.queue import Claim, StaleFence
 from staff.actions.streams import News
+from staff.crashes import crash_point
 from staff.domain.lifecycle import AttemptState, TaskState
 from staff.domain.retries import FailureKind
 from staff.models import Approval, Artifact, Effect, Goal, Task, User
@@ -127,6 +128,7 @@ def commit(held: Claim, effect: Effect, perform: Callable[[], dict[str, Any]]) -
     """
     queue.lock(held)
     effect.result, effect.committed_at = perform(), timezone.now()
+    crash_point("effect.performed")
     Effect.objects.filter(pk=effect.pk).update(
         result=effect.result, committed_at=effect.committed_at
     )
