@@ -8,7 +8,7 @@ import socket
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
 
-from orchestrator import execution, heartbeat, runtime
+from orchestrator import execution, heartbeat, runtime, triggers
 from staff.actions import goals, tasks
 
 logger = logging.getLogger(__name__)
@@ -30,6 +30,13 @@ def reap() -> None:
     lost = tasks.reap() + goals.reap_planning() + tasks.nudge_stranded()
     if lost:
         logger.info("put %d pieces of work back", lost)
+
+
+@shared_task
+def fire_routines() -> None:
+    """Give the goals that schedules owe and that new files in watched folders ask for."""
+    if given := triggers.fire_all():
+        logger.info("routines gave %d goals", given)
 
 
 @worker_ready.connect

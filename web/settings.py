@@ -27,6 +27,7 @@ MODEL_THREADS = env.integer("FORESTAFF_MODEL_THREADS", 0)  # 0: the cores this p
 GPU_LAYERS = env.integer("FORESTAFF_GPU_LAYERS", 0)
 LEASE_S = env.integer("FORESTAFF_LEASE_S", 60)
 HEARTBEAT_S = env.integer("FORESTAFF_HEARTBEAT_S", 10)
+WATCH_FOLDERS = env.names("FORESTAFF_WATCH", [str(DATA_DIR / "inbox")])  # PATH or ID=PATH
 TASK_ATTEMPTS = env.integer("FORESTAFF_TASK_ATTEMPTS", 3)
 
 INSTALLED_APPS = [
@@ -120,6 +121,11 @@ CELERY_TASK_ROUTES = {
 }
 CELERY_BEAT_SCHEDULE = {
     "reap": {"task": "orchestrator.tasks.reap", "schedule": 5.0, "options": {"expires": 5}},
+    "fire_routines": {
+        "task": "orchestrator.tasks.fire_routines",
+        "schedule": 3.0,
+        "options": {"expires": 3},
+    },
 }
 
 AUTH_USER_MODEL = "staff.User"
