@@ -28,6 +28,10 @@ class FolderProblem(Exception):
     """The folder cannot be watched; the message says why and what to do."""
 
 
+class FolderMissing(FolderProblem):
+    """It may be watched, but it is not there (yet)."""
+
+
 @dataclass(frozen=True)
 class Found:
     """A file in a watched folder.
@@ -143,7 +147,7 @@ def _opened_folder(workspace_id: int, folder: str, *, make: bool = False) -> Ite
         finally:
             os.close(descriptor)
     except FileNotFoundError:
-        raise FolderProblem(f"There is no folder {folder} any more: make it again.") from None
+        raise FolderMissing(f"There is no folder {folder} any more: make it again.") from None
     except NotADirectoryError:
         raise FolderProblem(f"{at} is a file or a link; a folder is needed.") from None
     except PermissionError:
