@@ -50,7 +50,10 @@ class RoutineForm(forms.Form):
     cron = forms.CharField(
         label=_("When?"),
         max_length=schedules.MAX_CRON_CHARS,
-        help_text=_("Minute, hour, day of the month, month, day of the week; * for every one."),
+        help_text=_(
+            "Choose an example, or write minute, hour, day of the month, month and day of the "
+            "week; * for every one."
+        ),
         widget=forms.TextInput(attrs={"list": "examples", "autocomplete": "off"}),
         error_messages={"required": _("Say when, such as 0 8 * * 1-5.")},
     )
