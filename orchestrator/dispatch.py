@@ -13,7 +13,7 @@ from django.conf import settings
 from orchestrator.agent.skills import load_skills
 from orchestrator.intake import GivenFile, keeping
 from orchestrator.tools.folder import GoalFolder
-from staff.actions import goals, tasks
+from staff.actions import control, goals, tasks
 from staff.models import Approval, Goal, Plan, User, Workspace
 
 
@@ -28,7 +28,8 @@ def submit_goal(
 
     A file that cannot be kept (too large, empty, a name that is no name) does not stop the goal:
     it is named on it with the reason. Raises GoalRefused where the goal itself cannot stand.
-    options: priority, deadline_at, token_budget, second_budget, autonomy
+    options: priority, deadline_at, token_budget, second_budget, step_budget, depth_budget,
+             autonomy, parent (a Goal)
     """
     with keeping() as keep:
         return goals.create(workspace, boss, text, lambda goal: keep(goal, files), **options)
@@ -63,6 +64,13 @@ cancel = goals.cancel
 retry = goals.retry
 rate = goals.rate
 raise_budget = goals.raise_budget
+
+pause_task = control.pause
+resume_task = control.resume
+cancel_task = control.cancel
+rerun_task = control.rerun
+release_task = control.release
+reassign_task = control.reassign
 
 
 def folder_of(goal: Goal) -> GoalFolder:

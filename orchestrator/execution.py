@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import threading
+import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import OperationalError
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from orchestrator import heartbeat, planning, runtime
@@ -22,70 +24,107 @@ from orchestrator.agent import evidence, loop
 from orchestrator.agent.program import Cancelled
 from orchestrator.agent.skills import load_skills
 from orchestrator.heartbeat import StopSign
-from orchestrator.inference.base import InferenceError
+from orchestrator.inference.base import InferenceError, ModelUnavailable, ModelUnknown
 from orchestrator.recorded import RecordedModel, Stopped
 from orchestrator.tools import documents, registry
 from orchestrator.tools.base import Effect as Intended
 from orchestrator.tools.base import FileProblem, ToolContext
 from orchestrator.tools.folder import GoalFolder
-from staff.actions import goals, tasks
+from staff.actions import calls, goals, questions, queue, tasks
+from staff.actions import planning as planning_of
 from staff.actions.calls import BudgetSpent
-from staff.actions.tasks import Claim, IntendedEffect, StaleFence
+from staff.actions.queue import Claim, StaleFence
+from staff.actions.streams import News
+from staff.actions.tasks import IntendedEffect
 from staff.domain import plans
+from staff.domain.retries import FailureKind
 from staff.models import Agent, Artifact, Effect, Event, Goal, Task
 
 logger = logging.getLogger(__name__)
 
-MODEL_RETRY_S = 5.0
-OUR_RETRY_S = 2.0
+TELL_EVERY_S = 0.2
+SLICE_S = 30.0  # a job gives its thread back after this long, so that planning has its turn too
 
 
 def plan_goal(goal_id: int) -> None:
     """Read the goal's files, imagine plans, put them before the boss."""
-    fence = goals.claim_planning(goal_id, settings.LEASE_S)
+    fence = planning_of.claim(goal_id, settings.LEASE_S)
     if fence is None:
         return
-    with heartbeat.kept(lambda: goals.renew_planning(goal_id, fence, settings.LEASE_S)) as stop:
+    renew = partial(planning_of.renew, goal_id, fence, settings.LEASE_S)
+    with heartbeat.kept(renew, renew) as stop:
         try:
             _plan(goal_id, fence, stop)
         except Stopped:
-            goals.release_planning(goal_id, fence)
-        except (BudgetSpent, InferenceError, plans.PlanRefused) as reason:
-            goals.fail_planning(goal_id, fence, str(reason))
-        except OperationalError:
-            logger.exception("the database went away while planning goal %s", goal_id)
-        except Exception as reason:
-            logger.exception("planning goal %s failed", goal_id)
-            goals.fail_planning(goal_id, fence, f"Planning went wrong on our side: {reason}")
-
-
-def run_task(task_id: int, worker: str) -> None:
-    """Claim a task and carry it as far as it goes: done, asking, failed, or handed back."""
-    held = tasks.claim(task_id, worker, settings.LEASE_S)
-    if held is None:
-        return
-    with heartbeat.kept(lambda: tasks.renew(held, settings.LEASE_S)) as stop:
-        try:
-            Work(held, stop).run()
-        except (Stopped, Cancelled):
-            tasks.hand_back(held)
+            planning_of.release(goal_id, fence)
         except StaleFence as reason:
             logger.info("%s", reason)
         except BudgetSpent as reason:
-            _fail(held, str(reason))
-        except InferenceError as reason:
-            _fail(held, str(reason), retry_in_s=MODEL_RETRY_S)
-        except OperationalError:
-            logger.exception("the database went away during task %s", task_id)
+            planning_of.ask_for_budget(goal_id, fence, str(reason))
+        except (InferenceError, plans.PlanRefused) as reason:
+            planning_of.fail(goal_id, fence, str(reason))
+        except DatabaseError:
+            logger.exception("the database went away while planning goal %s", goal_id)
         except Exception as reason:
-            logger.exception("task %s failed", task_id)
-            _fail(held, f"Something went wrong on our side: {reason}", retry_in_s=OUR_RETRY_S)
+            logger.exception("planning goal %s failed", goal_id)
+            planning_of.fail(goal_id, fence, f"Planning went wrong on our side: {reason}")
 
 
-def _fail(held: Claim, reason: str, retry_in_s: float | None = None) -> None:
-    """Fail an attempt, unless it was cancelled or given away meanwhile."""
+def work(worker: str) -> None:
+    """Do what is next in the queue, and what is next after that, until there is nothing more."""
+    end = time.monotonic() + SLICE_S
+    while not heartbeat.stopping():
+        held = queue.claim(worker, settings.LEASE_S)
+        if held is None:
+            return
+        carry_out(held)
+        if time.monotonic() > end:
+            queue.nudge_more()
+            return
+
+
+def run_task(task_id: int, worker: str) -> None:
+    """Do one given task, if it can be taken."""
+    held = queue.claim(worker, settings.LEASE_S, task_id)
+    if held is not None:
+        carry_out(held)
+
+
+def carry_out(held: Claim) -> None:
+    """Carry a claimed task as far as it goes: done, asking, waiting, failed, or handed back."""
+    holds = partial(queue.holds, held)
+    with heartbeat.kept(holds, partial(queue.renew, held, settings.LEASE_S)) as stop:
+        try:
+            Work(held, stop).run()
+        except StaleFence as reason:
+            logger.info("%s", reason)
+        except DatabaseError:  # the lease decides when it is taken up again
+            logger.exception("the database went away during task %s", held.task_id)
+            connection.close()
+        except Exception as reason:
+            _give_up(held, reason)
+
+
+def _give_up(held: Claim, reason: Exception) -> None:
+    """Let go of a task that could not be done, as the reason asks for it; unless it was cancelled
+    or given away meanwhile."""
     try:
-        tasks.fail(held, reason, attempts=settings.TASK_ATTEMPTS, retry_in_s=retry_in_s)
+        match reason:
+            case Stopped() | Cancelled():
+                queue.hand_back(held)
+            case BudgetSpent():
+                questions.ask_for_budget(held, str(reason))
+            case ModelUnavailable() | ModelUnknown():
+                tasks.fail(held, str(reason), FailureKind.NODE)
+            case InferenceError():
+                tasks.fail(held, str(reason), FailureKind.MODEL)
+            case FileProblem() | OSError():
+                logger.warning("task %s: %s", held.task_id, reason)
+                tasks.fail(held, f"A file could not be used: {reason}", FailureKind.TOOL)
+            case _:
+                logger.error("task %s failed", held.task_id, exc_info=reason)
+                said = f"Something went wrong on our side: {reason}"
+                tasks.fail(held, said, FailureKind.OURS)
     except StaleFence as stale:
         logger.info("%s", stale)
 
@@ -98,13 +137,11 @@ def _plan(goal_id: int, fence: int, stop: StopSign) -> None:
     rejected = list(
         Event.objects.filter(goal=goal, kind="plan.rejected").values_list("data__reason", flat=True)
     )
+    tell = partial(planning_of.tell, goal_id, fence)
     model = RecordedModel(
         model=runtime.chat_model(),
-        goal_id=goal_id,
-        task_id=None,
-        scope=f"plan {len(rejected)}",
+        work=calls.Work(goal_id, None, f"plan {len(rejected)}", tell),
         stop=stop,
-        tell=lambda kind, **data: goals.tell_planning(goal_id, fence, kind, **data),
         owner=threading.get_ident(),
     )
     asked = "\n".join([goal.text, *(f"Not like before: {reason}" for reason in rejected if reason)])
@@ -116,11 +153,11 @@ def _plan(goal_id: int, fence: int, stop: StopSign) -> None:
         raise plans.PlanRefused(
             "No other plan was found. Edit one of the earlier plans, or word the goal differently."
         )
-    goals.propose(
+    planning_of.propose(
         goal_id,
         fence,
         [
-            goals.RankedPlan(ranked.plan.to_json(), ranked.score, ranked.why)
+            planning_of.RankedPlan(ranked.plan.to_json(), ranked.score, ranked.why)
             for ranked in planning.rank(fresh, asked, skills)
         ],
     )
@@ -148,12 +185,19 @@ class Work:
     def __init__(self, held: Claim, stop: StopSign):
         self.held = held
         self.stop = stop
-        self.task = Task.objects.select_related("agent", "goal__workspace").get(pk=held.task_id)
+        self.task = Task.objects.select_related("agent", "goal").get(pk=held.task_id)
         self.goal = self.task.goal
         self.folder = _folder(self.goal)
+        self._untold: list[News] = []
+        self._told_at = time.monotonic()
+        self._telling = threading.Lock()
 
     def run(self) -> None:
-        effects = self.intended() or self.intend()
+        try:
+            effects = self.intended() or self.intend()
+        finally:
+            if self._untold:
+                self.tell_now()  # what an attempt has shown stays, however it ends
         if not effects:
             return
         if reason := self.needs_approval(effects):
@@ -169,14 +213,26 @@ class Work:
         tasks.complete(self.held, answer, review)
 
     def tell(self, kind: str, **data: Any) -> None:
-        tasks.tell(self.held, kind, **data)
+        """Add an event to the stream; what comes in quick succession is written together."""
+        with self._telling:
+            self._untold.append(News(kind, data))
+        if time.monotonic() - self._told_at > TELL_EVERY_S:
+            self.tell_now()
+
+    def tell_now(self, *news: News) -> None:
+        """Write down what was not told yet, and then the given news."""
+        with self._telling:
+            tasks.tell(self.held, *self._untold, *news)
+            self._untold.clear()
+            self._told_at = time.monotonic()
 
     def fail(self, reason: str, lessons: Sequence[str] = ()) -> None:
-        attempts = settings.TASK_ATTEMPTS
-        tasks.fail(self.held, reason, attempts=attempts, retry_in_s=0, lessons=lessons)
+        tasks.fail(self.held, reason, FailureKind.MODEL, lessons)
 
     def intended(self) -> list[Effect]:
         """Effects that an earlier attempt at this revision wrote down; they are not made anew."""
+        if self.held.fence == 1:
+            return []
         return list(self.task.effects.filter(revision=self.task.revision))
 
     def intend(self) -> list[Effect]:
@@ -192,10 +248,13 @@ class Work:
             if self.stop.is_set():
                 raise Stopped
             if isinstance(step, loop.GaveUp):
+                self.tell_now()
                 self.fail(step.reason, lessons=[step.reason])
                 return []
+            if isinstance(step, loop.Proposed):
+                return self.write_down(step)
             self.show(step)
-        return self.intended()
+        return []
 
     def show(self, step: loop.Step) -> None:
         match step:
@@ -203,17 +262,17 @@ class Work:
                 self.tell("program.written", source=step.source, origin=step.origin)
             case loop.ProgramFailed():
                 self.tell("program.failed", source=step.source, error=step.error)
-            case loop.Proposed():
-                for bad in step.problems:
-                    goals.report_file_problem(self.goal.pk, bad.name, bad.reason, self.task)
-                tasks.intend(
-                    self.held,
-                    [
-                        IntendedEffect(e.tool, e.arguments, e.digest, e.summary)
-                        for e in step.effects
-                    ],
-                    step.notes,
-                )
+
+    def write_down(self, proposed: loop.Proposed) -> list[Effect]:
+        """Put the intended effects on record, with all that was not told before."""
+        for bad in proposed.problems:
+            goals.report_file_problem(self.goal.pk, bad.name, bad.reason, self.task)
+        effects = [
+            IntendedEffect(each.tool, each.arguments, each.digest, each.summary)
+            for each in proposed.effects
+        ]
+        before, self._untold = self._untold, []
+        return tasks.intend(self.held, effects, proposed.notes, before)
 
     def needs_approval(self, effects: Sequence[Effect]) -> str:
         """Why the boss must see these effects first, or "".
@@ -223,6 +282,8 @@ class Work:
         without a yes.
         """
         written = {e.arguments["name"] for e in effects if "name" in e.arguments}
+        if not written:
+            return ""
         attached = set(
             self.goal.artifacts.filter(origin=Artifact.Origin.ATTACHED).values_list(
                 "name", flat=True
@@ -245,8 +306,8 @@ class Work:
                 if self.stop.is_set():
                     raise Stopped
                 intended = Intended(effect.tool, effect.arguments, effect.summary)
-                effect.result = registry.commit(intended, self.folder)
-                tasks.committed(self.held, effect.pk, effect.result)
+                perform = partial(registry.commit, intended, self.folder)
+                tasks.commit(self.held, effect, perform)
             results.append(effect.result or {})
         return results
 
@@ -256,11 +317,13 @@ class Work:
     def model(self) -> RecordedModel:
         return RecordedModel(
             model=runtime.chat_model(self.task.agent.model if self.task.agent else ""),
-            goal_id=self.goal.pk,
-            task_id=self.task.pk,
-            scope=f"task {self.task.pk}.{self.task.revision}",
+            work=calls.Work(
+                self.goal.pk,
+                self.task.pk,
+                f"task {self.task.pk}.{self.task.revision}",
+                self.tell_now,
+            ),
             stop=self.stop,
-            tell=self.tell,
             owner=threading.get_ident(),
         )
 

@@ -1,24 +1,28 @@
 """Keeps the leases of this process's live work, and tells it when to stop.
 
-One thread renews each second; a lease that can no longer be renewed means that the work was
-cancelled, paused or given to another, so a cancel is seen within two seconds, even in the middle
-of a token.
+One thread looks each second, and renews the leases every few seconds; work that is no longer to be
+done (cancelled, paused, given to another) is told within two seconds, even in the middle of a
+token.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from django.conf import settings
 from django.db import connection
+
+from staff.actions import nodes
 
 logger = logging.getLogger(__name__)
 
 LOOK_S = 1.0
 
-worker_name = "worker"
+worker_name = ""  # of this process, once it is a worker
 
 
 class StopSign:
@@ -54,19 +58,20 @@ class StopSign:
                 self._callbacks.remove(callback)
 
 
-_live: dict[StopSign, Callable[[], bool]] = {}
+_live: dict[StopSign, tuple[Callable[[], bool], Callable[[], bool]]] = {}
 _lock = threading.Lock()
 _stopping = threading.Event()
 _thread: threading.Thread | None = None
 
 
 @contextmanager
-def kept(renew: Callable[[], bool]) -> Iterator[StopSign]:
-    """Keep a lease while the block runs: `renew` says whether it still holds."""
-    _start()
+def kept(holds: Callable[[], bool], renew: Callable[[], bool]) -> Iterator[StopSign]:
+    """Keep a lease while the block runs. Both say whether the work is still to be done; `renew`
+    extends the lease as well."""
+    start()
     sign = StopSign()
     with _lock:
-        _live[sign] = renew
+        _live[sign] = (holds, renew)
     if _stopping.is_set():
         sign.set()
     try:
@@ -74,6 +79,11 @@ def kept(renew: Callable[[], bool]) -> Iterator[StopSign]:
     finally:
         with _lock:
             _live.pop(sign, None)
+
+
+def stopping() -> bool:
+    """Whether this process is about to end and takes on nothing more."""
+    return _stopping.is_set()
 
 
 def stop_all() -> None:
@@ -85,7 +95,8 @@ def stop_all() -> None:
         sign.set()
 
 
-def _start() -> None:
+def start() -> None:
+    """Start the heartbeat of this process, once."""
     global _thread
     with _lock:
         if _thread is None:
@@ -94,15 +105,26 @@ def _start() -> None:
 
 
 def _beat() -> None:
+    renewed_at = time.monotonic()
     while not _stopping.wait(LOOK_S):
-        with _lock:
-            live = list(_live.items())
-        for sign, renew in live:
-            try:
-                held = renew()
-            except Exception as reason:  # the database is away: the lease decides who goes on
-                logger.warning("could not renew a lease: %s", reason)
+        is_due = time.monotonic() - renewed_at >= settings.HEARTBEAT_S
+        if is_due:
+            renewed_at = time.monotonic()
+        try:
+            if is_due and worker_name:
+                nodes.seen(worker_name)
+            if not _look(is_due):
                 connection.close()
-                break
-            if not held:
-                sign.set()
+        except Exception as reason:  # the database is away: the leases decide who goes on
+            logger.warning("could not renew the leases: %s", reason)
+            connection.close()
+
+
+def _look(is_due: bool) -> int:
+    """Look after all live work. Returns how much there is."""
+    with _lock:
+        live = list(_live.items())
+    for sign, (holds, renew) in live:
+        if not (renew if is_due else holds)():
+            sign.set()
+    return len(live)

@@ -10,8 +10,7 @@ import hashlib
 import json
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 from django.db import connection
@@ -19,8 +18,11 @@ from django.db import connection
 from orchestrator.heartbeat import StopSign
 from orchestrator.inference.base import ChatModel, ChatRequest, Completion
 from staff.actions import calls
+from staff.actions.streams import News
+from staff.models import ModelCall
 
 COALESCE_S = 0.2
+BUSY_S = 0.2
 
 
 class Stopped(Exception):
@@ -31,16 +33,12 @@ class Stopped(Exception):
 class RecordedModel:
     """A `ModelCaller` for one piece of work. Safe to call from several threads at once.
 
-    scope: names the piece of work; equal requests within it are asked once
-    tell:  adds an event to the goal's stream in the name of this work
+    owner: identifier of the thread that the work belongs to
     """
 
     model: ChatModel
-    goal_id: int
-    task_id: int | None
-    scope: str
+    work: calls.Work
     stop: StopSign
-    tell: Callable[..., None]
     owner: int
 
     def __call__(self, purpose: str, request: ChatRequest) -> Completion:
@@ -53,53 +51,56 @@ class RecordedModel:
 
     def _answer(self, purpose: str, request: ChatRequest) -> Completion:
         digest = self._digest(request)
-        call = digest[:12]
-        self.tell("model.call", call=call, purpose=purpose, model=self.model.name)
-        recorded = calls.replay(self.goal_id, self.scope, digest)
-        if recorded is not None:
-            completion = Completion(
-                text=recorded.text,
-                finish_reason=recorded.finish_reason,
-                prompt_tokens=recorded.prompt_tokens,
-                cached_tokens=recorded.cached_tokens,
-                completion_tokens=recorded.completion_tokens,
-                first_token_s=recorded.first_token_s,
-                total_s=recorded.total_s,
-            )
-            self.tell("model.text", call=call, text=completion.text)
-        else:
-            completion = self._stream(call, request)
-            calls.record(
-                self.goal_id,
-                self.scope,
-                digest,
-                task_id=self.task_id,
-                purpose=purpose,
-                model=self.model.name,
-                **asdict(completion),
-            )
-        costs = {k: v for k, v in asdict(completion).items() if k != "text"}
-        self.tell("model.done", call=call, replayed=recorded is not None, **costs)
+        call = self._begin(digest, purpose, request)
+        if call.recorded is not None:
+            completion = _completion(call.recorded)
+            self.work.tell(_text(digest, completion.text), _done(digest, completion, True))
+            return completion
+        room = call.room
+        granted = replace(request, max_tokens=room.tokens or 1)
+        if room.seconds is not None:
+            granted = replace(granted, timeout_s=room.seconds)
+        completion, unsaid = self._stream(digest, granted)
+        resource = _cut_by(request, granted, completion)
+        news = [_text(digest, unsaid)] if unsaid else []
+        news.append(_done(digest, completion, False))
+        is_answer = not (resource or self.stop.is_set())
+        calls.settle(self.work, call, news, is_answer=is_answer, **asdict(completion))
+        if self.stop.is_set():
+            raise Stopped
+        if resource:
+            raise calls.spent(call, resource)
         return completion
 
-    def _stream(self, call: str, request: ChatRequest) -> Completion:
-        left = calls.tokens_left(self.goal_id)
-        if left is not None:
-            request = replace(request, max_tokens=min(request.max_tokens, left))
+    def _begin(self, digest: str, purpose: str, request: ChatRequest) -> calls.Call:
+        """Reserve what the call may use; wait while other calls of the goal hold it."""
+        while True:
+            try:
+                return calls.begin(
+                    self.work,
+                    digest,
+                    purpose=purpose,
+                    model=self.model.name,
+                    prompt_tokens=self.model.count_prompt(request),
+                    max_tokens=request.max_tokens,
+                    timeout_s=request.timeout_s,
+                )
+            except calls.Busy:
+                if self.stop.is_set():
+                    raise Stopped from None
+                time.sleep(BUSY_S)
+
+    def _stream(self, digest: str, request: ChatRequest) -> tuple[Completion, str]:
+        """Show the answer while it comes. Returns it, and the end that was not shown yet."""
         stream = self.model.stream(request)
         pending, shown_at = "", time.monotonic()
         with self.stop.interrupts(stream.cancel):
             for piece in stream:
                 pending += piece
                 if time.monotonic() - shown_at >= COALESCE_S:
-                    self.tell("model.text", call=call, text=pending)
+                    self.work.tell(_text(digest, pending))
                     pending, shown_at = "", time.monotonic()
-            completion = stream.completion
-        if self.stop.is_set():
-            raise Stopped
-        if pending:
-            self.tell("model.text", call=call, text=pending)
-        return completion
+            return stream.completion, pending
 
     def _digest(self, request: ChatRequest) -> str:
         facts: dict[str, Any] = asdict(request)
@@ -107,3 +108,25 @@ class RecordedModel:
         facts.pop("timeout_s")
         canonical = json.dumps([self.model.name, facts], sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _completion(recorded: ModelCall) -> Completion:
+    return Completion(**{field.name: getattr(recorded, field.name) for field in fields(Completion)})
+
+
+def _text(digest: str, text: str) -> News:
+    return News("model.text", {"call": digest[:12], "text": text})
+
+
+def _done(digest: str, completion: Completion, replayed: bool) -> News:
+    costs = {name: value for name, value in asdict(completion).items() if name != "text"}
+    return News("model.done", {"call": digest[:12], "replayed": replayed, **costs})
+
+
+def _cut_by(asked: ChatRequest, granted: ChatRequest, completion: Completion) -> str:
+    """Which budget ended the answer before its time, if one did."""
+    if completion.finish_reason == "length" and granted.max_tokens < asked.max_tokens:
+        return "tokens"
+    if completion.finish_reason == "deadline" and granted.timeout_s != asked.timeout_s:
+        return "seconds"
+    return ""

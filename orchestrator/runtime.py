@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 import threading
+from functools import cache
 
 import psutil
 from django.conf import settings
 
 from orchestrator.inference.base import ChatModel, ModelUnavailable
 from orchestrator.inference.catalogue import Catalogue
+from orchestrator.inference.scripted import ScriptedModel
 
 logger = logging.getLogger(__name__)
 
@@ -27,11 +30,21 @@ def chat_model(name: str = "") -> ChatModel:
 
     Raises ModelUnknown or ModelUnavailable, each with what to do about it.
     """
+    if settings.SCRIPT:
+        return _scripted()
     name = name or default_model()
     with _lock:
         if name not in _models:
             _models[name] = _load(name)
         return _models[name]
+
+
+@cache
+def _scripted() -> ChatModel:
+    """A model that answers from a function of ours: for soaks and benchmarks, which measure the
+    house and not a model. FORESTAFF_SCRIPT names it, "package.module:function"."""
+    module, _, function = settings.SCRIPT.partition(":")
+    return ScriptedModel(getattr(importlib.import_module(module), function))
 
 
 def warm_up() -> None:

@@ -67,7 +67,7 @@ class ModelCallAdmin(ReadOnly):
 
 @admin.register(models.Outbox)
 class OutboxAdmin(ReadOnly):
-    list_display = ("job", "arguments", "due_at", "sent_at")
+    list_display = ("job", "subject_id", "due_at", "sent_at")
 
 
 @admin.register(models.Workspace)

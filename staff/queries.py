@@ -6,6 +6,7 @@ does not exist for them (DoesNotExist).
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -24,6 +25,7 @@ from staff.models import (
     Goal,
     Membership,
     ModelCall,
+    Question,
     Routine,
     User,
     Workspace,
@@ -37,11 +39,12 @@ class Waiting:
     """What needs the boss, newest first."""
 
     approvals: list[Approval]
+    questions: list[Question]
     proposed: list[Goal]
     failed: list[Goal]
 
     def __len__(self) -> int:
-        return len(self.approvals) + len(self.proposed) + len(self.failed)
+        return sum(map(len, (self.approvals, self.questions, self.proposed, self.failed)))
 
 
 def memberships_of(user: User) -> QuerySet[Membership]:
@@ -51,14 +54,29 @@ def memberships_of(user: User) -> QuerySet[Membership]:
 
 def may_follow(user_id: int, goal_id: int) -> bool:
     """Whether the user sits in the goal's workspace."""
-    return Goal.objects.filter(pk=goal_id, workspace__memberships__user_id=user_id).exists()
+    return (user_id, goal_id) in followed([user_id], [goal_id])
+
+
+def followed(user_ids: Iterable[int], goal_ids: Iterable[int]) -> dict[tuple[int, int], int]:
+    """How far the streams have come that each user may follow: {(user, goal): last number}."""
+    seated = Goal.objects.filter(
+        pk__in=goal_ids,
+        workspace__memberships__user__in=user_ids,
+        workspace__memberships__user__is_active=True,
+    ).order_by()
+    rows = seated.values_list("workspace__memberships__user_id", "pk", "last_seq")
+    return {(user, goal): last_seq for user, goal, last_seq in rows}
 
 
 def goals_of(workspace: Workspace) -> QuerySet[Goal]:
     """The goals, newest first, with tasks_made and tasks_done: how far each has come."""
-    counted = Goal.objects.filter(workspace=workspace).annotate(
-        tasks_made=Count("tasks"),
-        tasks_done=Count("tasks", filter=Q(tasks__state=TaskState.DONE)),
+    counted = (
+        Goal.objects.filter(workspace=workspace)
+        .select_related("budget")
+        .annotate(
+            tasks_made=Count("tasks"),
+            tasks_done=Count("tasks", filter=Q(tasks__state=TaskState.DONE)),
+        )
     )
     return counted.order_by("-id")
 
@@ -89,8 +107,10 @@ def waiting(workspace: Workspace) -> Waiting:
     goals = Goal.objects.filter(workspace=workspace)
     approvals = Approval.objects.filter(goal__workspace=workspace, state=Approval.State.OPEN)
     failed = goals.filter(state=GoalState.FAILED, rating=None)
+    questions = Question.objects.filter(goal__workspace=workspace, state=Question.State.OPEN)
     return Waiting(
         approvals=list(approvals.select_related("goal", "task__agent").order_by("-id")[:20]),
+        questions=list(questions.select_related("goal", "task__agent").order_by("-id")[:20]),
         proposed=list(goals.filter(state=GoalState.PROPOSED)[:20]),
         failed=list(failed.filter(ended_at__gte=timezone.now() - RECENT)[:10]),
     )
@@ -98,8 +118,13 @@ def waiting(workspace: Workspace) -> Waiting:
 
 def count_waiting(workspace: Workspace) -> int:
     """How many goals wait for an answer of the boss."""
-    asking = Q(state=GoalState.PROPOSED) | Q(approvals__state=Approval.State.OPEN)
-    return Goal.objects.filter(workspace=workspace).filter(asking).distinct().count()
+    goals = Goal.objects.filter(workspace=workspace)
+    asked = (
+        goals.filter(state=GoalState.PROPOSED),
+        goals.filter(approvals__state=Approval.State.OPEN),
+        goals.filter(questions__state=Question.State.OPEN),
+    )
+    return len({goal_id for found in asked for goal_id in found.values_list("pk", flat=True)})
 
 
 def live(workspace: Workspace) -> list[Goal]:
@@ -120,8 +145,8 @@ def figures(workspace: Workspace) -> dict[str, int]:
         total=Count("pk"),
         open=Count("pk", filter=Q(state__in=OPEN_GOALS)),
         done=Count("pk", filter=Q(state=GoalState.DONE, ended_at__gte=since)),
-        tokens=Coalesce(Sum("tokens_used", filter=recent), 0),
-        seconds=Coalesce(Sum("seconds_used", filter=recent), 0.0),
+        tokens=Coalesce(Sum("budget__tokens_used", filter=recent), 0),
+        seconds=Coalesce(Sum("budget__seconds_used", filter=recent), 0.0),
     )
 
 

@@ -28,7 +28,7 @@ GPU_LAYERS = env.integer("FORESTAFF_GPU_LAYERS", 0)
 LEASE_S = env.integer("FORESTAFF_LEASE_S", 60)
 HEARTBEAT_S = env.integer("FORESTAFF_HEARTBEAT_S", 10)
 WATCH_FOLDERS = env.names("FORESTAFF_WATCH", [str(DATA_DIR / "inbox")])  # PATH or ID=PATH
-TASK_ATTEMPTS = env.integer("FORESTAFF_TASK_ATTEMPTS", 3)
+SCRIPT = env.text("FORESTAFF_SCRIPT", "")  # "package.module:function" answers instead of a model
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -110,7 +110,7 @@ CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 10
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {
-    "visibility_timeout": 120,
+    "visibility_timeout": 120,  # a message lost with its worker; the outbox is quicker
     "socket_timeout": 10,
     "health_check_interval": 10,
 }

@@ -103,3 +103,6 @@ class ChatModel(Protocol):
     def complete(self, request: ChatRequest) -> Completion: ...
 
     def count_tokens(self, text: str) -> int: ...
+
+    def count_prompt(self, request: ChatRequest) -> int:
+        """Tokens of the whole prompt, as the model would read it."""

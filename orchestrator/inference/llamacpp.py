@@ -100,6 +100,9 @@ class LlamaCppEngine:
     def count_tokens(self, text: str) -> int:
         return len(self._weights.tokenize(text, control=False))
 
+    def count_prompt(self, request: ChatRequest) -> int:
+        return len(self.tokens(request))
+
     def tokens(self, request: ChatRequest) -> list[int]:
         """The prompt as the model will see it. Text of a message is never a control token."""
         parts = self._template.render(request.messages)

@@ -31,7 +31,7 @@ class ScriptedModel:
         self._lock = threading.Lock()
 
     def stream(self, request: ChatRequest) -> ScriptedStream:
-        prompt_tokens = sum(self.count_tokens(m.content) for m in request.messages)
+        prompt_tokens = self.count_prompt(request)
         if prompt_tokens + request.max_tokens > self.context_tokens:
             raise PromptTooLong(
                 f"The prompt has {prompt_tokens} words and the answer may have "
@@ -44,6 +44,9 @@ class ScriptedModel:
 
     def count_tokens(self, text: str) -> int:
         return len(text.split())
+
+    def count_prompt(self, request: ChatRequest) -> int:
+        return sum(self.count_tokens(message.content) for message in request.messages)
 
     def _next(self, request: ChatRequest) -> str:
         with self._lock:

@@ -1,52 +1,129 @@
-"""Model calls as recorded steps, and the budgets that they are charged to."""
+"""Model calls as recorded steps: reserved before, settled after, replayed by a later attempt."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from django.db import IntegrityError, transaction
-from django.db.models import F
+from django.db import transaction
 
-from staff.actions import streams
-from staff.models import Goal, ModelCall
+from staff.actions import budgets, sql
+from staff.actions.budgets import BudgetSpent, Busy, Room
+from staff.actions.streams import News
+from staff.models import ModelCall
+
+__all__ = ["BudgetSpent", "Busy", "Call", "Room", "Work", "begin", "settle"]
+
+RECORD = """
+    INSERT INTO staff_modelcall
+        (goal_id, task_id, scope, digest, purpose, model, is_settled, tokens_reserved,
+         seconds_reserved, text, finish_reason, prompt_tokens, cached_tokens,
+         completion_tokens, first_token_s, total_s, created_at)
+    VALUES (%(goal)s, %(task)s, %(scope)s, %(digest)s, %(purpose)s, %(model)s, false, 0,
+            0, '', '', 0, 0, 0, 0, 0, now())
+    ON CONFLICT (goal_id, scope, digest) DO UPDATE SET purpose = excluded.purpose
+    RETURNING id, is_settled, tokens_reserved, seconds_reserved, xmax = 0 AS is_new,
+        (SELECT coalesce(t.budget_id, g.budget_id) FROM staff_goal g
+         LEFT JOIN staff_task t ON t.id = %(task)s WHERE g.id = %(goal)s)
+"""
 
 
-class BudgetSpent(Exception):
-    """A goal's cap is reached; the message says which and how to go on."""
+class Tell(Protocol):
+    """Adds events to a goal's stream in the name of a piece of work. It locks the goal, and raises
+    if the work is no longer its own."""
+
+    def __call__(self, *news: News) -> None: ...
 
 
-def replay(goal_id: int, scope: str, digest: str) -> ModelCall | None:
-    """The recorded answer to the same request in the same piece of work, if there is one."""
-    return ModelCall.objects.filter(goal_id=goal_id, scope=scope, digest=digest).first()
+@dataclass(frozen=True)
+class Work:
+    """The piece of work that a call belongs to.
+
+    task_id: None for the planning of the goal
+    scope:   equal requests within it are one step ("task 7.0", "plan 1")
+    """
+
+    goal_id: int
+    task_id: int | None
+    scope: str
+    tell: Tell
 
 
-def tokens_left(goal_id: int) -> int | None:
-    """Tokens that the goal may still use; None means no cap. Raises BudgetSpent at a cap."""
-    goal = Goal.objects.only("token_budget", "second_budget", "tokens_used", "seconds_used").get(
-        pk=goal_id
-    )
-    if goal.second_budget is not None and goal.seconds_used >= goal.second_budget:
-        raise BudgetSpent(
-            f"The budget of {goal.second_budget} seconds is spent. Raise it and retry."
-        )
-    if goal.token_budget is None:
-        return None
-    left = goal.token_budget - goal.tokens_used
-    if left <= 0:
-        raise BudgetSpent(f"The budget of {goal.token_budget} tokens is spent. Raise it and retry.")
-    return left
+@dataclass(frozen=True)
+class Call:
+    """A step that was begun. recorded: its answer, if it was given before; then there is no room
+    to keep to, since nothing is asked."""
+
+    pk: int
+    budget_id: int
+    reserved: tuple[int, float]
+    room: Room
+    recorded: ModelCall | None = None
 
 
 @transaction.atomic
-def record(goal_id: int, scope: str, digest: str, **call: Any) -> None:
-    """Keep what a model said and charge the goal for it, once."""
-    streams.lock_goal(goal_id)
-    try:
-        with transaction.atomic():
-            made = ModelCall.objects.create(goal_id=goal_id, scope=scope, digest=digest, **call)
-    except IntegrityError:
-        return  # another attempt recorded the same step first
-    spent = made.prompt_tokens - made.cached_tokens + made.completion_tokens
-    Goal.objects.filter(pk=goal_id).update(
-        tokens_used=F("tokens_used") + spent, seconds_used=F("seconds_used") + made.total_s
+def begin(
+    work: Work,
+    digest: str,
+    *,
+    purpose: str,
+    model: str,
+    prompt_tokens: int,
+    max_tokens: int,
+    timeout_s: float | None,
+) -> Call:
+    """Begin a model call: write it down, and reserve what it may use.
+
+    A step that an earlier attempt began and never finished is the same step; it is reserved anew
+    but counted once. Raises BudgetSpent, or Busy while other calls hold what there is.
+    """
+    work.tell(News("model.call", {"call": digest[:12], "purpose": purpose, "model": model}))
+    asked = {"goal": work.goal_id, "task": work.task_id, "scope": work.scope, "digest": digest}
+    ((pk, is_settled, tokens, seconds, is_new, budget_id),) = sql.rows(
+        RECORD, asked | {"purpose": purpose, "model": model}
     )
+    if is_settled:
+        recorded = ModelCall.objects.get(pk=pk)
+        return Call(pk, budget_id, (0, 0.0), Room(None, None), recorded)
+    if tokens or seconds:
+        budgets.settle(budget_id, reserved=(tokens, seconds), tokens=0, seconds=0.0)
+    room = budgets.reserve(
+        budget_id,
+        prompt_tokens=prompt_tokens,
+        max_tokens=max_tokens,
+        timeout_s=timeout_s,
+        takes_step=is_new,
+    )
+    reserved = (prompt_tokens + (room.tokens or 0), room.seconds or 0.0)
+    sql.rows(
+        "UPDATE staff_modelcall SET tokens_reserved = %s, seconds_reserved = %s WHERE id = %s",
+        [*reserved, pk],
+    )
+    return Call(pk, budget_id, reserved, room)
+
+
+@transaction.atomic
+def settle(work: Work, call: Call, news: Sequence[News], **said: Any) -> None:
+    """Charge a call for what it used, and keep its answer if it is one.
+
+    said: the fields of a completion, and is_answer: false where the answer was cut off by a
+          budget or a stop. Then the next attempt asks again; what was used is charged all the same.
+    """
+    work.tell(*news)
+    is_answer = said.pop("is_answer")
+    ModelCall.objects.filter(pk=call.pk).update(
+        is_settled=is_answer, tokens_reserved=0, seconds_reserved=0, **said
+    )
+    spent = said["prompt_tokens"] - said["cached_tokens"] + said["completion_tokens"]
+    budgets.settle(call.budget_id, reserved=call.reserved, tokens=spent, seconds=said["total_s"])
+
+
+def spent(call: Call, resource: str) -> BudgetSpent:
+    """The cap that an answer ran into: the one with the least left."""
+    accounts = [account for _, account in budgets.chain(call.budget_id)]
+    if resource == "seconds":
+        left = {a.second_cap - a.seconds_used: a.second_cap for a in accounts if a.second_cap}
+    else:
+        left = {a.token_cap - a.tokens_used: a.token_cap for a in accounts if a.token_cap}
+    return BudgetSpent(resource, left[min(left)])

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F
 from django.utils import timezone
 
-from staff.actions import streams
+from staff.actions import budgets, outbox, progress, queue, streams
 from staff.domain import lifecycle, plans
 from staff.domain.lifecycle import GoalState, IllegalTransition, PlanState, TaskState
-from staff.models import Agent, Artifact, Goal, Plan, Task, User, Workspace
+from staff.models import (
+    Artifact,
+    Budget,
+    Goal,
+    Plan,
+    Question,
+    Task,
+    User,
+    Workspace,
+)
 
 
 class GoalRefused(Exception):
@@ -31,13 +39,6 @@ class Attachment:
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class RankedPlan:
-    body: dict[str, Any]
-    score: float
-    why: str
-
-
 @transaction.atomic
 def create(
     workspace: Workspace,
@@ -49,21 +50,34 @@ def create(
     deadline_at: datetime | None = None,
     token_budget: int | None = None,
     second_budget: int | None = None,
+    step_budget: int | None = None,
+    depth_budget: int | None = None,
     autonomy: str = Goal.Autonomy.ASK,
+    parent: Goal | None = None,
 ) -> Goal:
-    """Accept a goal. `store` puts its files in place before the transaction commits."""
+    """Accept a goal. `store` puts its files in place before the transaction commits.
+
+    parent: the goal that this one serves; it may use no more than what remains of that one's budget
+    """
     if not text.strip():
         raise GoalRefused("The goal is empty: say what you want done.")
     if deadline_at and deadline_at <= timezone.now():
         raise GoalRefused("The deadline has passed already: choose a later one.")
+    budget = budgets.open_budget(
+        parent=_budget_of_parent(parent, workspace),
+        token_cap=token_budget,
+        second_cap=second_budget,
+        step_cap=step_budget,
+        depth_cap=depth_budget,
+    )
     goal = Goal.objects.create(
         workspace=workspace,
         boss=boss,
         text=text.strip(),
         priority=priority,
         deadline_at=deadline_at,
-        token_budget=token_budget,
-        second_budget=second_budget,
+        budget=budget,
+        parent=parent,
         autonomy=autonomy,
     )
     attachments = list(store(goal))
@@ -84,7 +98,7 @@ def create(
         )
         if attachment.problem:
             report_file_problem(goal.pk, attachment.name, attachment.problem)
-    streams.nudge("plan_goal", goal_id=goal.pk, priority=goal.priority)
+    progress.nudge_planning(goal)
     return goal
 
 
@@ -97,85 +111,9 @@ def report_file_problem(goal_id: int, name: str, problem: str, task: Task | None
         .update(problem=problem)
     )
     if changed:
-        streams.append(goal_id, "file.problem", task=task, file=name, problem=problem)
-
-
-@transaction.atomic
-def claim_planning(goal_id: int, lease_s: float) -> int | None:
-    """Take the planning of a goal. Returns the fence to plan under, or None if it is not to be
-    had (somebody plans, it is paused, or it is past planning)."""
-    now = timezone.now()
-    goal = streams.lock_goal(goal_id)
-    leased = goal.plan_lease_until is not None and goal.plan_lease_until > now
-    if goal.state != GoalState.PLANNING or goal.is_paused or leased:
-        return None
-    goal.plan_fence += 1
-    goal.plan_lease_until = now + timedelta(seconds=lease_s)
-    goal.started_at = goal.started_at or now
-    goal.save(update_fields=["plan_fence", "plan_lease_until", "started_at"])
-    streams.append(goal_id, "planning.started")
-    return goal.plan_fence
-
-
-def renew_planning(goal_id: int, fence: int, lease_s: float) -> bool:
-    """Extend a planner's lease. False if the planning is no longer its own."""
-    return bool(
-        Goal.objects.filter(
-            pk=goal_id, plan_fence=fence, state=GoalState.PLANNING, is_paused=False
-        ).update(plan_lease_until=timezone.now() + timedelta(seconds=lease_s))
-    )
-
-
-@transaction.atomic
-def tell_planning(goal_id: int, fence: int, kind: str, **data: Any) -> None:
-    """Add an event in the name of a planner; a stale one says nothing."""
-    goal = streams.lock_goal(goal_id)
-    if goal.plan_fence == fence and goal.state == GoalState.PLANNING:
-        streams.append(goal_id, kind, **data)
-
-
-@transaction.atomic
-def release_planning(goal_id: int, fence: int) -> None:
-    """Give planning back unfinished; it is nudged again unless the goal is paused."""
-    goal = streams.lock_goal(goal_id)
-    if goal.plan_fence != fence or goal.state != GoalState.PLANNING:
-        return
-    goal.plan_lease_until = None
-    goal.save(update_fields=["plan_lease_until"])
-    if not goal.is_paused:
-        streams.nudge("plan_goal", goal_id=goal_id, priority=goal.priority)
-
-
-def reap_planning() -> int:
-    """Plan again where a planner's lease ran out. Returns how many goals that were."""
-    overdue = Goal.objects.filter(
-        state=GoalState.PLANNING, is_paused=False, plan_lease_until__lt=timezone.now()
-    )
-    with transaction.atomic():
-        found = list(overdue.select_for_update(skip_locked=True))
-        for goal in found:
-            Goal.objects.filter(pk=goal.pk).update(plan_lease_until=None)
-            streams.nudge("plan_goal", goal_id=goal.pk, priority=goal.priority)
-    return len(found)
-
-
-@transaction.atomic
-def propose(goal_id: int, fence: int, ranked: Sequence[RankedPlan]) -> bool:
-    """Put the candidate plans before the boss, best first; act on the best where the goal's
-    autonomy says so. Returns False if the fence is stale."""
-    goal = streams.lock_goal(goal_id)
-    if goal.plan_fence != fence or goal.state != GoalState.PLANNING:
-        return False
-    goal.plan_lease_until = None
-    _move(goal, GoalState.PROPOSED, "plan_lease_until")
-    made = [
-        Plan.objects.create(goal=goal, rank=rank, body=plan.body, score=plan.score, why=plan.why)
-        for rank, plan in enumerate(ranked)
-    ]
-    streams.append(goal_id, "plan.proposed", plans=[plan.pk for plan in made])
-    if goal.autonomy == Goal.Autonomy.ACT:
-        _adopt(goal, made[0], actor="policy: act")
-    return True
+        streams.append(
+            goal_id, "file.problem", task_id=task and task.pk, file=name, problem=problem
+        )
 
 
 @transaction.atomic
@@ -206,7 +144,7 @@ def approve_plan(
         plan = found
     roles = set(goal.workspace.agents.filter(is_active=True).values_list("role", flat=True))
     plans.check(plans.Plan.from_json(plan.body), skills or _skills_of(plan), roles)
-    _adopt(goal, plan, actor=boss.get_username())
+    progress.adopt(goal, plan, actor=boss.get_username())
     return plan
 
 
@@ -217,9 +155,9 @@ def reject_plans(goal_id: int, boss: User, reason: str = "") -> None:
     if goal.state != GoalState.PROPOSED:
         raise IllegalTransition("Goal", goal_id, goal.state, GoalState.PLANNING)
     Plan.objects.filter(goal=goal, state=PlanState.PROPOSED).update(state=PlanState.REJECTED)
-    _move(goal, GoalState.PLANNING)
+    progress.move(goal, GoalState.PLANNING)
     streams.append(goal_id, "plan.rejected", actor=boss.get_username(), reason=reason)
-    streams.nudge("plan_goal", goal_id=goal_id, priority=goal.priority)
+    progress.nudge_planning(goal)
 
 
 @transaction.atomic
@@ -237,21 +175,18 @@ def resume(goal_id: int, boss: User) -> None:
     goal = streams.lock_goal(goal_id)
     if not goal.is_paused:
         raise GoalRefused("The goal is not paused.")
-    Goal.objects.filter(pk=goal_id).update(is_paused=False, plan_lease_until=None)
-    streams.append(goal_id, "goal.resumed", actor=boss.get_username())
-    _nudge_open_work(goal)
+    _resume(goal, actor=boss.get_username())
 
 
 @transaction.atomic
 def cancel(goal_id: int, boss: User) -> None:
     """Stop a goal for good. Running attempts see it within two seconds; what was made stays."""
     goal = streams.lock_goal(goal_id)
-    _move(goal, GoalState.CANCELLED)
-    _end(goal)
-    Task.objects.filter(goal=goal, state__in=lifecycle.OPEN_TASKS).update(
-        state=TaskState.CANCELLED, lease_until=None, ended_at=timezone.now(), fence=F("fence") + 1
-    )
-    goal.approvals.filter(state="open").update(state="refused", note="The goal was cancelled.")
+    progress.end(goal, GoalState.CANCELLED)
+    every = Task.objects.filter(goal=goal)
+    queue.cancel(every)
+    progress.withdraw_questions(goal)
+    outbox.drop("plan_goal", goal_id)
     streams.append(goal_id, "goal.cancelled", actor=boss.get_username())
 
 
@@ -261,21 +196,13 @@ def retry(goal_id: int, boss: User) -> None:
     goal = streams.lock_goal(goal_id)
     if goal.state not in (GoalState.FAILED, GoalState.CANCELLED):
         raise IllegalTransition("Goal", goal_id, goal.state, "retried")
-    stopped = list(
-        Task.objects.filter(goal=goal, state__in=(TaskState.FAILED, TaskState.CANCELLED))
-    )
-    has_work = Task.objects.filter(goal=goal).exists()
-    goal.failure, goal.ended_at, goal.is_paused = "", None, False
-    goal.plan_lease_until = None
-    wanted = GoalState.RUNNING if has_work else GoalState.PLANNING
-    _move(goal, wanted, "failure", "ended_at", "is_paused", "plan_lease_until")
+    progress.reopen(goal)
     streams.append(goal_id, "goal.retried", actor=boss.get_username())
-    done = set(Task.objects.filter(goal=goal, state=TaskState.DONE).values_list("key", flat=True))
-    for task in stopped:
-        task.state = TaskState.READY if set(task.after) <= done else TaskState.WAITING
-        task.failure, task.attempts_made, task.ended_at = "", 0, None
-        task.save(update_fields=["state", "failure", "attempts_made", "ended_at"])
-    _nudge_open_work(goal)
+    if goal.state == GoalState.PLANNING:
+        progress.nudge_planning(goal)
+    else:
+        progress.take_up(goal, Task.objects.filter(goal=goal))
+        progress.go_on(goal)
 
 
 @transaction.atomic
@@ -292,96 +219,53 @@ def rate(goal_id: int, boss: User, rating: int, note: str = "") -> None:
 
 @transaction.atomic
 def raise_budget(
-    goal_id: int, boss: User, *, token_budget: int | None, second_budget: int | None
+    goal_id: int,
+    boss: User,
+    *,
+    token_budget: int | None,
+    second_budget: int | None,
+    step_budget: int | None = None,
 ) -> None:
-    """Set new caps; null means none."""
-    streams.lock_goal(goal_id)
-    Goal.objects.filter(pk=goal_id).update(token_budget=token_budget, second_budget=second_budget)
-    streams.append(
-        goal_id,
-        "goal.budget",
-        actor=boss.get_username(),
-        token_budget=token_budget,
-        second_budget=second_budget,
-    )
-
-
-@transaction.atomic
-def fail_planning(goal_id: int, fence: int, reason: str) -> None:
+    """Set new caps (null is none); work that waits for a higher one goes on."""
     goal = streams.lock_goal(goal_id)
-    if goal.plan_fence == fence and goal.state == GoalState.PLANNING:
-        goal.plan_lease_until = None
-        goal.save(update_fields=["plan_lease_until"])
-        fail(goal, reason)
+    caps = {"token_cap": token_budget, "second_cap": second_budget, "step_cap": step_budget}
+    Budget.objects.filter(pk=goal.budget_id).update(**caps)
+    streams.append(goal_id, "goal.budget", actor=boss.get_username(), **caps)
+    waiting = goal.questions.filter(kind=Question.Kind.BUDGET, state=Question.State.OPEN)
+    for question in waiting.select_related("task"):
+        _answer_budget(goal, question, boss)
 
 
-def fail(goal: Goal, reason: str) -> None:
-    """End a locked goal as failed, with the reason in plain words."""
-    goal.failure = reason
-    _move(goal, GoalState.FAILED, "failure")
-    _end(goal)
-    streams.append(goal.pk, "goal.failed", reason=reason)
-
-
-def finish(goal: Goal, answer: str) -> None:
-    """End a locked goal as done."""
-    goal.answer = answer
-    _move(goal, GoalState.DONE, "answer")
-    _end(goal)
-    streams.append(goal.pk, "goal.done", answer=answer)
-
-
-def _adopt(goal: Goal, plan: Plan, actor: str) -> None:
-    """Turn a plan into tasks; those that wait for nothing are ready at once."""
-    Plan.objects.filter(goal=goal, state=PlanState.PROPOSED).exclude(pk=plan.pk).update(
-        state=PlanState.REJECTED
+def _answer_budget(goal: Goal, question: Question, boss: User) -> None:
+    Question.objects.filter(pk=question.pk).update(
+        state=Question.State.ANSWERED,
+        answer="raised",
+        answered_by=boss,
+        answered_at=timezone.now(),
     )
-    Plan.objects.filter(pk=plan.pk).update(state=PlanState.ADOPTED)
-    _move(goal, GoalState.RUNNING)
-    streams.append(goal.pk, "plan.adopted", actor=actor, plan=plan.pk)
-    staff = list(goal.workspace.agents.filter(is_active=True))
-    for position, step in enumerate(plans.Plan.from_json(plan.body).steps):
-        Task.objects.create(
-            goal=goal,
-            plan=plan,
-            agent=_assign(staff, step.agent_role),
-            key=step.key,
-            position=position,
-            title=step.title,
-            skill=step.skill,
-            instruction=step.instruction,
-            after=list(step.after),
-            inputs=list(step.inputs),
-            outputs=list(step.outputs),
-            reviews=step.reviews or "",
-            state=TaskState.WAITING if step.after else TaskState.READY,
-        )
-    _nudge_open_work(goal)
+    if question.task is not None:
+        queue.put(goal, question.task)
+    elif goal.is_paused:
+        _resume(goal, actor=boss.get_username())
 
 
-def _assign(staff: Sequence[Agent], role: str) -> Agent | None:
-    """The agent of that role (or name); the first of the staff where nobody has it."""
-    fitting = [agent for agent in staff if role in (agent.role, agent.name)]
-    return (fitting or list(staff) or [None])[0]
-
-
-def _nudge_open_work(goal: Goal) -> None:
+def _resume(goal: Goal, actor: str) -> None:
+    goal.is_paused = False
+    goal.save(update_fields=["is_paused"])
+    streams.append(goal.pk, "goal.resumed", actor=actor)
     if goal.state == GoalState.PLANNING:
-        streams.nudge("plan_goal", goal_id=goal.pk, priority=goal.priority)
+        progress.nudge_planning(goal)
     for task in Task.objects.filter(goal=goal, state=TaskState.READY):
-        streams.append(goal.pk, "task.ready", task=task)
-        streams.nudge("run_task", task_id=task.pk, priority=goal.priority)
+        queue.nudge(goal, task)
+
+
+def _budget_of_parent(parent: Goal | None, workspace: Workspace) -> Budget | None:
+    if parent is None:
+        return None
+    if parent.workspace_id != workspace.pk:
+        raise GoalRefused("There is no such goal in this workspace.")
+    return parent.budget
 
 
 def _skills_of(plan: Plan) -> set[str]:
     return {step["skill"] for step in plan.body.get("steps", [])}
-
-
-def _move(goal: Goal, wanted: GoalState, *also: str) -> None:
-    lifecycle.check_goal(goal.pk, goal.state, wanted)
-    goal.state = wanted
-    goal.save(update_fields=["state", *also])
-
-
-def _end(goal: Goal) -> None:
-    Goal.objects.filter(pk=goal.pk).update(ended_at=timezone.now(), is_paused=False)

@@ -1,17 +1,40 @@
-"""Events and nudges: what every action writes beside its own change, in the same transaction."""
+"""Events: what every action writes beside its own change, in the same transaction."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import connection, transaction
-from django.utils import timezone
 
 from staff import broadcast
-from staff.models import Event, Goal, Outbox, Task
+from staff.actions import sql
+from staff.models import Event, Goal
 
-NUDGE_CHANNEL = "forestaff_nudge"
+APPEND = """
+    WITH stream AS (
+        UPDATE staff_goal SET last_seq = last_seq + %(count)s WHERE id = %(goal)s
+        RETURNING last_seq - %(count)s AS last_seq
+    )
+    INSERT INTO staff_event (goal_id, seq, kind, task_id, actor, data, created_at)
+    SELECT %(goal)s, last_seq + place, kind, %(task)s, actor, data::jsonb, clock_timestamp()
+    FROM stream, unnest(%(kinds)s::text[], %(actors)s::text[], %(bodies)s::text[])
+        WITH ORDINALITY AS news (kind, actor, data, place)
+    RETURNING seq, kind, task_id, actor, data::text, created_at
+"""
+
+
+@dataclass(frozen=True)
+class News:
+    """An event that is to be appended. data: JSON."""
+
+    kind: str
+    data: Mapping[str, Any]
+    actor: str = ""
 
 
 def lock_goal(goal_id: int) -> Goal:
@@ -20,44 +43,55 @@ def lock_goal(goal_id: int) -> Goal:
 
 
 def append(
-    goal_id: int, kind: str, *, task: Task | None = None, actor: str = "", **data: Any
-) -> Event:
-    """Add the next event to a goal's stream and tell the pages that follow it."""
+    goal_id: int, kind: str, *, task_id: int | None = None, actor: str = "", **data: Any
+) -> None:
+    """Add the next event to a goal's stream and tell the pages that follow it. See append_all."""
+    append_all(goal_id, [News(kind, data, actor)], task_id)
+
+
+def append_all(goal_id: int, news: Sequence[News], task_id: int | None = None) -> None:
+    """Add the next events to a goal's stream, in order, and tell the pages that follow it.
+
+    The goal's row is locked by it until the transaction ends. Raises TransactionManagementError
+    outside a transaction, Goal.DoesNotExist for an unknown goal.
+    """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("an event belongs to a transaction")
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "UPDATE staff_goal SET last_seq = last_seq + 1 WHERE id = %s RETURNING last_seq",
-            [goal_id],
-        )
-        (seq,) = cursor.fetchone()
-    event = Event.objects.create(
-        goal_id=goal_id, seq=seq, kind=kind, task=task, actor=actor, data=data
+    if not news:
+        return
+    made = sql.rows(
+        APPEND,
+        {
+            "goal": goal_id,
+            "task": task_id,
+            "count": len(news),
+            "kinds": [each.kind for each in news],
+            "actors": [each.actor for each in news],
+            "bodies": [json.dumps(each.data, cls=DjangoJSONEncoder) for each in news],
+        },
     )
-    event.refresh_from_db(fields=["data"])  # the live form is the stored one, to the last key
-    broadcast.after_commit(broadcast.goal_group(goal_id), "goal.event", event=as_json(event))
-    return event
+    if not made:
+        raise Goal.DoesNotExist(f"there is no goal {goal_id}")
+    group = broadcast.goal_group(goal_id)
+    for seq, kind, task, actor, stored, created_at in sorted(made):
+        data = json.loads(stored)  # the live form is the stored one, to the last key
+        event = public(seq, kind, task, actor, data, created_at)
+        broadcast.after_commit(group, "goal.events", event)
 
 
 def as_json(event: Event) -> dict[str, Any]:
     """The public form of an event, the same on the socket and in the API."""
+    return public(event.seq, event.kind, event.task_id, event.actor, event.data, event.created_at)
+
+
+def public(
+    seq: int, kind: str, task_id: int | None, actor: str, data: Any, created_at: datetime
+) -> dict[str, Any]:
     return {
-        "seq": event.seq,
-        "kind": event.kind,
-        "task": event.task_id,
-        "actor": event.actor,
-        "data": event.data,
-        "at": event.created_at.isoformat(),
+        "seq": seq,
+        "kind": kind,
+        "task": task_id,
+        "actor": actor,
+        "data": data,
+        "at": created_at.isoformat(),
     }
-
-
-def nudge(job: str, *, priority: int = 1, due_at: datetime | None = None, **ids: int) -> None:
-    """Ask for a job through the outbox; the relay sends it once this transaction is committed."""
-    Outbox.objects.create(
-        job=f"orchestrator.tasks.{job}",
-        arguments=ids,
-        priority=priority,
-        due_at=due_at or timezone.now(),
-    )
-    with connection.cursor() as cursor:
-        cursor.execute(f"NOTIFY {NUDGE_CHANNEL}")

@@ -1,11 +1,12 @@
-"""The states of goals, tasks and plans, and the only ways between them.
+"""The states of goals, plans, tasks and attempts, and the only ways between them.
 
-A goal may be paused in any open state: that is a flag beside its state, so that resuming needs
-no memory of where it was.
+A goal or a task may be paused in any open state: that is a flag beside its state, so that resuming
+needs no memory of where it was.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -27,23 +28,35 @@ class GoalState(StrEnum):
     CANCELLED = "cancelled"
 
 
-class TaskState(StrEnum):
-    WAITING = "waiting"  # for the tasks before it
-    READY = "ready"
-    RUNNING = "running"
-    ASKING = "asking"  # for the boss
-    DONE = "done"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-
 class PlanState(StrEnum):
     PROPOSED = "proposed"
     ADOPTED = "adopted"
     REJECTED = "rejected"
 
 
-GOAL_STEPS: dict[GoalState, frozenset[GoalState]] = {
+class TaskState(StrEnum):
+    WAITING = "waiting"  # for the tasks before it
+    READY = "ready"
+    RUNNING = "running"
+    ASKING = "asking"  # the boss
+    DONE = "done"
+    FAILED = "failed"  # a dead letter: it stays until the boss releases it
+    CANCELLED = "cancelled"
+
+
+class AttemptState(StrEnum):
+    """How one claimed run of a task ended; every end is final."""
+
+    RUNNING = "running"
+    DONE = "done"
+    ASKING = "asking"  # it put something before the boss
+    WAITING = "waiting"  # it handed work to a colleague
+    FAILED = "failed"
+    LOST = "lost"  # its lease ran out, or its worker died
+    RETURNED = "returned"  # handed back unfinished: paused, cancelled, or the worker stopped
+
+
+GOAL_STEPS: Mapping[GoalState, frozenset[GoalState]] = {
     GoalState.PLANNING: frozenset({GoalState.PROPOSED, GoalState.FAILED, GoalState.CANCELLED}),
     GoalState.PROPOSED: frozenset({GoalState.PLANNING, GoalState.RUNNING, GoalState.CANCELLED}),
     GoalState.RUNNING: frozenset({GoalState.DONE, GoalState.FAILED, GoalState.CANCELLED}),
@@ -52,26 +65,41 @@ GOAL_STEPS: dict[GoalState, frozenset[GoalState]] = {
     GoalState.CANCELLED: frozenset({GoalState.PLANNING, GoalState.RUNNING}),
 }
 
-TASK_STEPS: dict[TaskState, frozenset[TaskState]] = {
+PLAN_STEPS: Mapping[PlanState, frozenset[PlanState]] = {
+    PlanState.PROPOSED: frozenset({PlanState.ADOPTED, PlanState.REJECTED}),
+    PlanState.ADOPTED: frozenset(),
+    PlanState.REJECTED: frozenset(),
+}
+
+TASK_STEPS: Mapping[TaskState, frozenset[TaskState]] = {
     TaskState.WAITING: frozenset({TaskState.READY, TaskState.CANCELLED}),
     TaskState.READY: frozenset({TaskState.RUNNING, TaskState.WAITING, TaskState.CANCELLED}),
     TaskState.RUNNING: frozenset(
         {
             TaskState.READY,  # the attempt was lost or is to be tried again
+            TaskState.WAITING,  # for a colleague
             TaskState.ASKING,
             TaskState.DONE,
             TaskState.FAILED,
             TaskState.CANCELLED,
         }
     ),
-    TaskState.ASKING: frozenset({TaskState.READY, TaskState.FAILED, TaskState.CANCELLED}),
+    TaskState.ASKING: frozenset({TaskState.READY, TaskState.WAITING, TaskState.CANCELLED}),
     TaskState.DONE: frozenset({TaskState.READY, TaskState.WAITING}),  # sent back, or run again
     TaskState.FAILED: frozenset({TaskState.READY, TaskState.WAITING}),
     TaskState.CANCELLED: frozenset({TaskState.READY, TaskState.WAITING}),
 }
 
+ATTEMPT_STEPS: Mapping[AttemptState, frozenset[AttemptState]] = {
+    state: frozenset(AttemptState) - {AttemptState.RUNNING}
+    if state is AttemptState.RUNNING
+    else frozenset()
+    for state in AttemptState
+}
+
 OPEN_GOALS = (GoalState.PLANNING, GoalState.PROPOSED, GoalState.RUNNING)
 OPEN_TASKS = (TaskState.WAITING, TaskState.READY, TaskState.RUNNING, TaskState.ASKING)
+STOPPED_TASKS = (TaskState.FAILED, TaskState.CANCELLED)
 
 
 def check_goal(key: object, state: str, wanted: GoalState) -> None:
@@ -80,7 +108,19 @@ def check_goal(key: object, state: str, wanted: GoalState) -> None:
         raise IllegalTransition("Goal", key, state, wanted)
 
 
+def check_plan(key: object, state: str, wanted: PlanState) -> None:
+    """Raises IllegalTransition unless a plan may go from `state` to `wanted`."""
+    if wanted not in PLAN_STEPS[PlanState(state)]:
+        raise IllegalTransition("Plan", key, state, wanted)
+
+
 def check_task(key: object, state: str, wanted: TaskState) -> None:
     """Raises IllegalTransition unless a task may go from `state` to `wanted`."""
     if wanted not in TASK_STEPS[TaskState(state)]:
         raise IllegalTransition("Task", key, state, wanted)
+
+
+def check_attempt(key: object, state: str, wanted: AttemptState) -> None:
+    """Raises IllegalTransition unless an attempt may go from `state` to `wanted`."""
+    if wanted not in ATTEMPT_STEPS[AttemptState(state)]:
+        raise IllegalTransition("Attempt", key, state, wanted)

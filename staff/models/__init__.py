@@ -1,9 +1,11 @@
 from staff.models.agents import Agent
+from staff.models.budgets import Budget
 from staff.models.goals import Artifact, Goal, Plan
+from staff.models.nodes import Node
 from staff.models.people import ApiToken, Membership, SignInLink, User, Workspace
 from staff.models.records import Event, ModelCall, Outbox
 from staff.models.routines import Firing, Routine, Sighting
-from staff.models.work import Approval, Attempt, Effect, Task
+from staff.models.work import Approval, Attempt, Effect, Question, Task
 
 __all__ = [
     "Agent",
@@ -11,14 +13,17 @@ __all__ = [
     "Approval",
     "Artifact",
     "Attempt",
+    "Budget",
     "Effect",
     "Event",
     "Firing",
     "Goal",
     "Membership",
     "ModelCall",
+    "Node",
     "Outbox",
     "Plan",
+    "Question",
     "Routine",
     "Sighting",
     "SignInLink",

@@ -10,8 +10,9 @@ from staff.models.people import User, Workspace
 class Goal(models.Model):
     """What the boss wants.
 
-    token_budget, second_budget: caps on generated-and-read tokens and on the staff's working
-    seconds; null means no cap. last_seq is the number of the newest event on its stream.
+    budget:   what the staff may use for it; a child goal's draws on its parent's as well
+    parent:   the goal that it came from, if any
+    last_seq: the number of the newest event on its stream
     """
 
     class Priority(models.IntegerChoices):
@@ -29,8 +30,8 @@ class Goal(models.Model):
     text = models.TextField()
     priority = models.SmallIntegerField(choices=Priority.choices, default=Priority.NORMAL)
     deadline_at = models.DateTimeField(null=True, blank=True)
-    token_budget = models.PositiveIntegerField(null=True, blank=True)
-    second_budget = models.PositiveIntegerField(null=True, blank=True)
+    parent = models.ForeignKey("self", models.SET_NULL, null=True, related_name="children")
+    budget = models.OneToOneField("staff.Budget", models.PROTECT, related_name="goal")
     autonomy = models.CharField(max_length=3, choices=Autonomy.choices, default=Autonomy.ASK)
 
     state = models.CharField(
@@ -44,8 +45,6 @@ class Goal(models.Model):
     )
     rating_note = models.TextField(blank=True)
 
-    tokens_used = models.PositiveIntegerField(default=0)
-    seconds_used = models.FloatField(default=0)
     last_seq = models.PositiveIntegerField(default=0)
     plan_fence = models.PositiveIntegerField(default=0)
     plan_lease_until = models.DateTimeField(null=True)

@@ -26,30 +26,45 @@ class Event(models.Model):
 
 
 class Outbox(models.Model):
-    """A nudge to be sent to a worker. The database is the truth; the message carries ids only."""
+    """A nudge to be sent to a worker: look after this goal, task or routine.
+
+    There is one row for a job and its subject; it stays until the job has been done, and is sent
+    again while it has not. The database is the truth; the message is only a hint.
+
+    start_by: the order in which nudges are sent
+    sends:    how often it was sent; each time the next sending waits longer
+    """
 
     job = models.CharField(max_length=80)
-    arguments = models.JSONField()
-    priority = models.SmallIntegerField(default=1)
+    subject_id = models.BigIntegerField()
+    start_by = models.DateTimeField()
     due_at = models.DateTimeField()
     sent_at = models.DateTimeField(null=True)
+    sends = models.PositiveSmallIntegerField(default=0)
 
     class Meta:
+        constraints = [models.UniqueConstraint(fields=["job", "subject_id"], name="one_nudge")]
         indexes = [
+            models.Index(fields=["start_by"], name="nudges_in_order"),
             models.Index(
-                fields=["due_at"], condition=models.Q(sent_at__isnull=True), name="unsent_nudges"
-            )
+                fields=["due_at"], condition=models.Q(sent_at__isnull=False), name="sent_nudges"
+            ),
         ]
 
     def __str__(self) -> str:
-        return f"{self.job} {self.arguments}"
+        return f"{self.job} {self.subject_id}"
 
 
 class ModelCall(models.Model):
     """A recorded step: what a model was asked for a goal, what it said, and what that cost.
 
-    A second attempt at the same work finds the same digest here and replays the text instead of
-    sampling again. scope is "plan" or "task ID.REVISION".
+    The row is written before the model is asked, with what was reserved for the answer, and
+    settled after. A second attempt at the same work finds the same digest here and replays the
+    text instead of sampling again.
+
+    scope:          "plan N", or "task ID.REVISION"
+    is_settled:     the answer is here; else it is awaited, or its attempt died
+    tokens_reserved, seconds_reserved: what the budgets hold for it until it is settled
     """
 
     goal = models.ForeignKey(Goal, models.CASCADE, related_name="model_calls")
@@ -58,18 +73,26 @@ class ModelCall(models.Model):
     digest = models.CharField(max_length=64)
     purpose = models.CharField(max_length=120)
     model = models.CharField(max_length=200)
-    text = models.TextField()
-    finish_reason = models.CharField(max_length=12)
-    prompt_tokens = models.PositiveIntegerField()
-    cached_tokens = models.PositiveIntegerField()
-    completion_tokens = models.PositiveIntegerField()
-    first_token_s = models.FloatField()
-    total_s = models.FloatField()
+    is_settled = models.BooleanField(default=False)
+    tokens_reserved = models.PositiveIntegerField(default=0)
+    seconds_reserved = models.FloatField(default=0)
+    text = models.TextField(blank=True)
+    finish_reason = models.CharField(max_length=12, blank=True)
+    prompt_tokens = models.PositiveIntegerField(default=0)
+    cached_tokens = models.PositiveIntegerField(default=0)
+    completion_tokens = models.PositiveIntegerField(default=0)
+    first_token_s = models.FloatField(default=0)
+    total_s = models.FloatField(default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["goal", "scope", "digest"], name="one_recorded_call")
+        ]
+        indexes = [
+            models.Index(
+                fields=["goal"], condition=models.Q(is_settled=False), name="unsettled_calls"
+            )
         ]
 
     def __str__(self) -> str:

@@ -10,9 +10,9 @@ from orchestrator import dispatch, execution, runtime
 from orchestrator.agent.program import Cancelled
 from orchestrator.inference.base import ModelUnavailable
 from orchestrator.inference.scripted import ScriptedModel
-from staff.actions import goals, tasks
+from staff.actions import goals, planning, tasks
 from staff.domain.lifecycle import GoalState, TaskState
-from staff.models import Effect, Event, Goal, ModelCall, Outbox, Task
+from staff.models import Budget, Effect, Event, Goal, ModelCall, Outbox, Task
 
 TABLE = b"vendor,total\nBirch,10.50\nCedar,4\nBirch,2\n"
 PROGRAM = """```python
@@ -58,9 +58,9 @@ def goal(office, boss, tmp_path):
 
 
 def adopt(goal, boss, *steps):
-    fence = goals.claim_planning(goal.pk, 60)
+    fence = planning.claim(goal.pk, 60)
     body = {"steps": list(steps or (STEP,)), "source": "model", "summary": ""}
-    goals.propose(goal.pk, fence, [goals.RankedPlan(body, 1.0, "")])
+    planning.propose(goal.pk, fence, [planning.RankedPlan(body, 1.0, "")])
     goals.approve_plan(goal.pk, boss)
     return Task.objects.get(goal=goal, position=0)
 
@@ -113,7 +113,7 @@ def test_a_task_ends_with_its_file_and_its_evidence(goal, boss, model):
     text = dispatch.folder_of(goal).read("sums.csv").decode("utf-8-sig")
     assert "Birch" in text and "12.50" in text.replace("12.5,", "12.50,")
     assert made.size_bytes == len(dispatch.folder_of(goal).read("sums.csv"))
-    assert goal.tokens_used > 0
+    assert goal.budget.tokens_used > 0
     order = kinds(goal)
     assert order.index("effects.intended") < order.index("effect.committed")
     assert order.index("effect.committed") < order.index("task.done")
@@ -189,14 +189,19 @@ def test_replacing_the_boss_s_file_asks_and_binds_exactly_these_effects(goal, bo
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_spent_budget_stops_the_goal_with_the_fix(goal, boss, model):
-    Goal.objects.filter(pk=goal.pk).update(token_budget=10, tokens_used=10)
+def test_a_spent_budget_asks_the_boss_who_raises_it_and_the_task_goes_on(goal, boss, model):
+    Budget.objects.filter(pk=goal.budget_id).update(token_cap=10, tokens_used=10)
     task = adopt(goal, boss)
     execution.run_task(task.pk, "w")
-    goal.refresh_from_db()
-    assert goal.state == GoalState.FAILED
-    assert "10 tokens" in goal.failure and "Raise it" in goal.failure
+    task.refresh_from_db()
+    assert task.state == TaskState.ASKING
+    question = goal.questions.get()
+    assert "10 tokens" in question.text and "Raise it" in question.text
     assert model.requests == []
+    dispatch.raise_budget(goal.pk, boss, token_budget=100_000, second_budget=None)
+    execution.run_task(task.pk, "w")
+    task.refresh_from_db()
+    assert task.state == TaskState.DONE
 
 
 @pytest.mark.django_db(transaction=True)
@@ -261,7 +266,7 @@ def test_evidence_that_is_missing_is_a_lesson_for_the_next_attempt(goal, boss, m
     execution.run_task(task.pk, "w")
     task.refresh_from_db()
     assert (task.state, task.revision, task.reasons) == ("ready", 1, ["sums.csv is empty"])
-    assert Outbox.objects.filter(arguments={"task_id": task.pk}).count() == 2
+    assert Outbox.objects.filter(job="run_task", subject_id=task.pk).exists()
 
 
 def test_names_are_made_safe_and_kept_apart(office, boss, tmp_path):

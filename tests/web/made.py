@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 
 from orchestrator import dispatch, triggers
-from staff.actions import goals, tasks
+from staff.actions import planning, queue, tasks
+from staff.actions.streams import News
 from staff.domain.plans import Plan, PlanStep
 from staff.models import Goal, Routine, Task
 
@@ -47,9 +48,9 @@ def given(boss, office, text="Total these invoices\nand keep it short", **option
 
 def proposed(boss, office, count: int = 2, **options) -> Goal:
     goal = given(boss, office, **options)
-    fence = goals.claim_planning(goal.pk, 60)
-    ranked = [goals.RankedPlan(steps(n).to_json(), 1 / n, f"{n} steps.") for n in (count, 1)]
-    goals.propose(goal.pk, fence, ranked)
+    fence = planning.claim(goal.pk, 60)
+    ranked = [planning.RankedPlan(steps(n).to_json(), 1 / n, f"{n} steps.") for n in (count, 1)]
+    planning.propose(goal.pk, fence, ranked)
     goal.refresh_from_db()
     return goal
 
@@ -80,28 +81,28 @@ def done(boss, office, count: int = 2) -> Goal:
 
 def failed(boss, office) -> Goal:
     goal = given(boss, office)
-    goals.fail_planning(goal.pk, goals.claim_planning(goal.pk, 60), "No plan fits.")
+    planning.fail(goal.pk, planning.claim(goal.pk, 60), "No plan fits.")
     goal.refresh_from_db()
     return goal
 
 
-def claimed(goal: Goal) -> tasks.Claim:
+def claimed(goal: Goal) -> queue.Claim:
     task = Task.objects.filter(goal=goal, state="ready").earliest("position")
-    held = tasks.claim(task.pk, "worker", 60)
+    held = queue.claim("worker", 60, task.pk)
     assert held is not None
     return held
 
 
-def work(goal: Goal, held: tasks.Claim) -> None:
+def work(goal: Goal, held: queue.Claim) -> None:
     """One task from its program to its evidence."""
     task = Task.objects.get(pk=held.task_id)
     name = task.outputs[0]
-    tasks.tell(held, "program.written", source="finish('x')", origin="skill")
+    tasks.tell(held, News("program.written", {"source": "finish('x')", "origin": "skill"}))
     tasks.intend(held, [effect(name)], [])
     content = (SUMMARY if name.endswith(".md") else "vendor,sum\r\nBirch,120.50\r\n").encode()
     dispatch.folder_of(goal).write(name, content)
     result = {"file": name, "size_bytes": len(content), "sha256": "0" * 64}
-    tasks.committed(held, task.effects.get().pk, result)
+    tasks.commit(held, task.effects.get(), lambda: result)
     tasks.complete(held, f"Made **{name}**.")
 
 

@@ -42,7 +42,7 @@ def test_files_terms_and_budget_reach_the_goal(desk):
     answer = desk.post("/goals/new", {**FORM, **terms, "time_budget": "2", "files": files})
     assert answer.status_code == 302
     goal = Goal.objects.get()
-    assert (goal.priority, goal.token_budget, goal.second_budget) == (3, 5000, 120)
+    assert (goal.priority, goal.budget.token_cap, goal.budget.second_cap) == (3, 5000, 120)
     assert [a.name for a in goal.artifacts.all()] == ["a.txt", "a (2).txt", "empty.txt"]
     assert dispatch.folder_of(goal).read("a (2).txt") == b"two"
     assert "empty" in goal.artifacts.get(name="empty.txt").problem
@@ -136,7 +136,7 @@ def test_rating_and_budget(desk, done):
     assert said(do(desk, done, "budget", token_budget="100"))["good"]
     assert not said(do(desk, done, "budget", token_budget="9" * 30))["good"]
     done.refresh_from_db()
-    assert (done.rating, done.rating_note, done.token_budget) == (4, "good", 100)
+    assert (done.rating, done.rating_note, done.budget.token_cap) == (4, "good", 100)
 
 
 @pytest.mark.parametrize("number", ["x", "-1", "9" * 30, "٣", "1.5"])

@@ -12,6 +12,7 @@ from staff.domain.plans import PlanRefused
 from staff.models import Agent, Approval, Artifact, Effect, Goal, Plan, Task
 
 MAX_NUMBER = 2**31 - 1
+MAX_DEPTH = 10
 MAX_TEXT = 20_000
 STEP_LIMITS = {"key": 40, "title": 200, "skill": 80, "agent_role": 80, "reviews": 40}
 PRIORITIES = {priority.name.lower(): priority.value for priority in Goal.Priority}
@@ -48,7 +49,10 @@ class GiveGoal(serializers.Serializer):
     deadline_at = serializers.DateTimeField(required=False, allow_null=True)
     token_budget = count(required=False, allow_null=True)
     second_budget = count(required=False, allow_null=True)
+    step_budget = count(required=False, allow_null=True)
+    depth_budget = count(required=False, allow_null=True, min_value=0, max_value=MAX_DEPTH)
     autonomy = serializers.ChoiceField(choices=Goal.Autonomy.choices, required=False)
+    parent = count(required=False, allow_null=True)
 
 
 class Approve(serializers.Serializer):
@@ -90,6 +94,7 @@ class Budget(serializers.Serializer):
 
     token_budget = count(required=False, allow_null=True, default=None)
     second_budget = count(required=False, allow_null=True, default=None)
+    step_budget = count(required=False, allow_null=True, default=None)
 
 
 class GoalsAsked(serializers.Serializer):
@@ -104,6 +109,12 @@ class EventsAsked(serializers.Serializer):
 
 class GoalShort(serializers.ModelSerializer):
     priority = PriorityField()
+    token_budget = serializers.IntegerField(source="budget.token_cap", allow_null=True)
+    second_budget = serializers.IntegerField(source="budget.second_cap", allow_null=True)
+    step_budget = serializers.IntegerField(source="budget.step_cap", allow_null=True)
+    tokens_used = serializers.IntegerField(source="budget.tokens_used")
+    seconds_used = serializers.FloatField(source="budget.seconds_used")
+    steps_used = serializers.IntegerField(source="budget.steps_used")
 
     class Meta:
         model = Goal
@@ -117,13 +128,16 @@ class GoalShort(serializers.ModelSerializer):
             "deadline_at",
             "token_budget",
             "second_budget",
+            "step_budget",
             "autonomy",
+            "parent",
             "answer",
             "failure",
             "rating",
             "rating_note",
             "tokens_used",
             "seconds_used",
+            "steps_used",
             "last_seq",
             "created_at",
             "started_at",

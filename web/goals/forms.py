@@ -123,6 +123,9 @@ class BudgetForm(forms.Form):
     second_budget = forms.IntegerField(
         label=_("Seconds of work"), required=False, min_value=1, max_value=MAX_NUMBER
     )
+    step_budget = forms.IntegerField(
+        label=_("Steps"), required=False, min_value=1, max_value=MAX_NUMBER
+    )
 
 
 class RatingForm(forms.Form):

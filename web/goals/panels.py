@@ -76,7 +76,12 @@ def files(goal: Goal) -> dict[str, Any]:
 
 
 def rail(goal: Goal) -> dict[str, Any]:
-    caps = {"token_budget": goal.token_budget, "second_budget": goal.second_budget}
+    budget = goal.budget
+    caps = {
+        "token_budget": budget.token_cap,
+        "second_budget": budget.second_cap,
+        "step_budget": budget.step_cap,
+    }
     return {"budget": BudgetForm(initial=caps)}
 
 

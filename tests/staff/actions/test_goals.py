@@ -1,7 +1,8 @@
 import pytest
 
-from staff.actions import goals, tasks
+from staff.actions import goals, planning, queue, tasks
 from staff.domain.lifecycle import GoalState, IllegalTransition, TaskState
+from staff.domain.retries import BACKOFF_S, FailureKind
 from staff.models import Event, Goal, Outbox, Task
 
 BODY = {
@@ -52,8 +53,8 @@ def goal(office, boss):
 
 @pytest.fixture
 def running(goal, boss):
-    fence = goals.claim_planning(goal.pk, 60)
-    assert goals.propose(goal.pk, fence, [goals.RankedPlan(BODY, 1.0, "fits")])
+    fence = planning.claim(goal.pk, 60)
+    assert planning.propose(goal.pk, fence, [planning.RankedPlan(BODY, 1.0, "fits")])
     goals.approve_plan(goal.pk, boss)
     goal.refresh_from_db()
     return goal
@@ -68,16 +69,23 @@ def states(goal):
 
 
 def do(goal, key, answer="", review=None):
-    held = tasks.claim(task_of(goal, key).pk, "w", 60)
+    held = queue.claim("w", 60, task_of(goal, key).pk)
     assert held is not None
     tasks.complete(held, answer, review)
+
+
+def fail_for_good(held, reason):
+    """Fail a task as often as it takes."""
+    for _ in BACKOFF_S[FailureKind.MODEL]:
+        tasks.fail(held, reason, FailureKind.MODEL)
+        held = queue.claim("w", 60, held.task_id)
+    tasks.fail(held, reason, FailureKind.MODEL)
 
 
 def test_a_goal_is_written_with_its_event_and_its_nudge(goal):
     assert list(Event.objects.filter(goal=goal).values_list("seq", "kind")) == [(1, "goal.created")]
     nudge = Outbox.objects.get()
-    assert nudge.job == "orchestrator.tasks.plan_goal"
-    assert nudge.arguments == {"goal_id": goal.pk}
+    assert (nudge.job, nudge.subject_id) == ("plan_goal", goal.pk)
 
 
 def test_an_empty_goal_is_refused_and_leaves_nothing(office, boss):
@@ -87,20 +95,20 @@ def test_an_empty_goal_is_refused_and_leaves_nothing(office, boss):
 
 
 def test_planning_is_claimed_once(goal):
-    assert goals.claim_planning(goal.pk, 60) == 1
-    assert goals.claim_planning(goal.pk, 60) is None
+    assert planning.claim(goal.pk, 60) == 1
+    assert planning.claim(goal.pk, 60) is None
 
 
 def test_a_stale_planner_proposes_nothing(goal):
-    stale = goals.claim_planning(goal.pk, -1)  # its lease is over at once
-    assert goals.claim_planning(goal.pk, 60) == stale + 1
-    assert goals.propose(goal.pk, stale, [goals.RankedPlan(BODY, 1.0, "")]) is False
+    stale = planning.claim(goal.pk, -1)  # its lease is over at once
+    assert planning.claim(goal.pk, 60) == stale + 1
+    assert planning.propose(goal.pk, stale, [planning.RankedPlan(BODY, 1.0, "")]) is False
 
 
 def test_the_policy_to_act_adopts_the_best_plan(office, boss):
     goal = goals.create(office, boss, "Do it", autonomy=Goal.Autonomy.ACT)
-    fence = goals.claim_planning(goal.pk, 60)
-    goals.propose(goal.pk, fence, [goals.RankedPlan(BODY, 1.0, "")])
+    fence = planning.claim(goal.pk, 60)
+    planning.propose(goal.pk, fence, [planning.RankedPlan(BODY, 1.0, "")])
     goal.refresh_from_db()
     assert goal.state == GoalState.RUNNING
 
@@ -132,11 +140,11 @@ def test_the_reviewer_sends_work_back_once(running):
 
 def test_a_task_is_claimed_once_and_a_stale_fence_changes_nothing(running):
     task = task_of(running, "read")
-    first = tasks.claim(task.pk, "w1", -1)
-    assert tasks.claim(task.pk, "w2", 60) is None
-    assert tasks.reap() == 1
-    second = tasks.claim(task.pk, "w2", 60)
-    with pytest.raises(tasks.StaleFence):
+    first = queue.claim("w1", -1, task.pk)
+    assert queue.claim("w2", 60, task.pk) is None
+    assert queue.reap() == 1
+    second = queue.claim("w2", 60, task.pk)
+    with pytest.raises(queue.StaleFence):
         tasks.complete(first, "too late")
     assert task_of(running, "read").state == TaskState.RUNNING
     tasks.complete(second, "in time")
@@ -144,13 +152,13 @@ def test_a_task_is_claimed_once_and_a_stale_fence_changes_nothing(running):
 
 
 def test_an_unknown_task_is_ignored(db):
-    assert tasks.claim(987654, "w", 60) is None
+    assert queue.claim("w", 60, 987654) is None
 
 
 def test_attempts_end_and_the_goal_says_why(running):
     for attempt in range(3):
-        held = tasks.claim(task_of(running, "read").pk, "w", 60)
-        tasks.fail(held, "no such column", attempts=3, retry_in_s=0)
+        held = queue.claim("w", 60, task_of(running, "read").pk)
+        tasks.fail(held, "no such column", FailureKind.MODEL)
         assert task_of(running, "read").attempts_made == attempt + 1
     running.refresh_from_db()
     assert running.state == GoalState.FAILED
@@ -160,17 +168,17 @@ def test_attempts_end_and_the_goal_says_why(running):
 
 def test_a_failed_goal_is_taken_up_where_it_stopped(running, boss):
     do(running, "read")
-    held = tasks.claim(task_of(running, "write").pk, "w", 60)
-    tasks.fail(held, "bad luck", attempts=1)
+    held = queue.claim("w", 60, task_of(running, "write").pk)
+    fail_for_good(held, "bad luck")
     goals.retry(running.pk, boss)
     assert states(running) == {"read": "done", "write": "ready", "review": "waiting"}
 
 
 def test_cancel_ends_open_work_and_fences_off_its_attempts(running, boss):
-    held = tasks.claim(task_of(running, "read").pk, "w", 60)
+    held = queue.claim("w", 60, task_of(running, "read").pk)
     goals.cancel(running.pk, boss)
-    assert tasks.renew(held, 60) is False
-    with pytest.raises(tasks.StaleFence):
+    assert queue.renew(held, 60) is False
+    with pytest.raises(queue.StaleFence):
         tasks.complete(held, "")
     with pytest.raises(IllegalTransition):
         goals.cancel(running.pk, boss)
@@ -179,16 +187,17 @@ def test_cancel_ends_open_work_and_fences_off_its_attempts(running, boss):
 def test_pause_holds_the_work_and_resume_nudges_it(running, boss):
     goals.pause(running.pk, boss)
     task = task_of(running, "read")
-    assert tasks.claim(task.pk, "w", 60) is None
+    assert queue.claim("w", 60, task.pk) is None
     Outbox.objects.all().delete()
     goals.resume(running.pk, boss)
-    assert Outbox.objects.get().arguments == {"task_id": task.pk}
-    assert tasks.claim(task.pk, "w", 60) is not None
+    nudge = Outbox.objects.get()
+    assert (nudge.job, nudge.subject_id) == ("run_task", task.pk)
+    assert queue.claim("w", 60, task.pk) is not None
 
 
 def test_an_approval_binds_the_task_until_the_boss_decides(running, boss):
     task = task_of(running, "read")
-    held = tasks.claim(task.pk, "w", 60)
+    held = queue.claim("w", 60, task.pk)
     tasks.ask(held, "overwrite invoice.pdf", "d" * 64)
     assert task_of(running, "read").state == TaskState.ASKING
     approval = running.approvals.get()
@@ -207,12 +216,12 @@ def test_events_are_numbered_without_gaps(running, boss):
 
 
 def test_rejected_plans_are_planned_again(goal, boss):
-    fence = goals.claim_planning(goal.pk, 60)
-    goals.propose(goal.pk, fence, [goals.RankedPlan(BODY, 1.0, "")])
+    fence = planning.claim(goal.pk, 60)
+    planning.propose(goal.pk, fence, [planning.RankedPlan(BODY, 1.0, "")])
     goals.reject_plans(goal.pk, boss, "no review, please")
     goal.refresh_from_db()
     assert goal.state == GoalState.PLANNING
-    assert goals.claim_planning(goal.pk, 60) == fence + 1
+    assert planning.claim(goal.pk, 60) == fence + 1
 
 
 def test_only_an_ended_goal_is_rated(running, boss):

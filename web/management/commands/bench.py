@@ -75,7 +75,7 @@ class Command(HouseCommand):
             "extra": len(rows_of(goal, "totals.csv")) - len(expected["totals"]),
             "duplicates_right": repeats == set(expected["duplicates"][0][:1])
             or repeats == set(expected["duplicates"][0][1:]),
-            "tokens_used": goal.tokens_used,
+            "tokens_used": goal.budget.tokens_used,
         }
 
 

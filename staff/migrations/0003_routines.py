@@ -10,7 +10,7 @@ import staff.domain.schedules
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("staff", "0001_initial"),
+        ("staff", "0002_durable"),
     ]
 
     operations = [

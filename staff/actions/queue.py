@@ -1,0 +1,331 @@
+"""The queue of ready tasks: who may take which, for how long, and what happens to lost work.
+
+The database alone decides, by its own clock. A worker takes the task whose turn it is; what it
+holds is a claim with a fence, and each of its writes names that fence. A claim that was given up
+for dead is refused (StaleFence), so that a worker which wakes up late can do no harm.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
+
+from staff.actions import budgets, outbox, sql, streams
+from staff.domain import lifecycle, queueing, retries
+from staff.domain.lifecycle import AttemptState, TaskState
+from staff.domain.retries import FailureKind
+from staff.models import Attempt, Goal, Task
+
+logger = logging.getLogger(__name__)
+
+CLAIMABLE = """
+    t.state = 'ready' AND NOT t.is_paused AND g.state = 'running' AND NOT g.is_paused
+    AND (t.not_before IS NULL OR t.not_before <= now())
+"""
+HAS_ROOM = """
+    NOT EXISTS (
+        SELECT FROM staff_node n WHERE n.name = %(worker)s AND (n.is_draining OR n.slots <= (
+            SELECT count(*) FROM staff_task r WHERE r.state = 'running' AND r.worker = n.name))
+    )
+    AND (t.agent_id IS NULL OR t.agent_id <> ALL (
+        SELECT a.id FROM staff_agent a WHERE a.concurrency <= (
+            SELECT count(*) FROM staff_task r WHERE r.state = 'running' AND r.agent_id = a.id))
+    )
+"""
+CLAIM = f"""
+    WITH best AS (
+        SELECT t.id FROM staff_task t JOIN staff_goal g ON g.id = t.goal_id
+        WHERE {CLAIMABLE} AND {HAS_ROOM} AND (%(task)s::bigint IS NULL OR t.id = %(task)s)
+        ORDER BY t.start_by, t.id LIMIT 1 FOR UPDATE OF t, g SKIP LOCKED
+    ), taken AS (
+        UPDATE staff_task t
+        SET state = 'running', fence = fence + 1, attempts_made = attempts_made + 1,
+            worker = %(worker)s, lease_until = now() + %(lease)s * interval '1 second',
+            started_at = coalesce(started_at, now())
+        FROM best WHERE t.id = best.id
+        RETURNING t.id, t.goal_id, t.fence, t.revision, t.attempts_made, t.agent_id
+    ), nudged AS (
+        DELETE FROM staff_outbox o USING taken
+        WHERE o.job = 'run_task' AND o.subject_id = taken.id
+    ), attempt AS (
+        INSERT INTO staff_attempt
+            (task_id, fence, worker, started_at, state, failure_kind, error)
+        SELECT id, fence, %(worker)s, now(), 'running', '', '' FROM taken
+    )
+    SELECT taken.id, goal_id, fence, revision, attempts_made, a.id, a.name, a.concurrency
+    FROM taken LEFT JOIN staff_agent a ON a.id = agent_id
+"""
+ANY_CLAIMABLE = f"""
+    SELECT EXISTS (
+        SELECT FROM staff_task t JOIN staff_goal g ON g.id = t.goal_id
+        WHERE {CLAIMABLE} AND {HAS_ROOM} AND (%(task)s::bigint IS NULL OR t.id = %(task)s))
+"""
+TRIES = 5  # when all that could be claimed is locked by others for a moment
+LOOK_AGAIN_S = 0.02
+
+
+class StaleFence(Exception):
+    """This attempt no longer owns its task: it was cancelled, paused, or given to another."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on one revision of a task until the lease ends."""
+
+    task_id: int
+    goal_id: int
+    fence: int
+    revision: int = 0
+
+
+def put(goal: Goal, task: Task, *also: str, not_before: datetime | None = None) -> None:
+    """Make a task ready, at its place in the queue, and nudge for it.
+
+    also: names of other fields of the task that were changed and are saved with it
+    """
+    now = timezone.now()
+    ahead = Task.objects.filter(goal=goal, state__in=(TaskState.READY, TaskState.RUNNING)).count()
+    task.start_by = queueing.start_by(now, goal.priority, goal.deadline_at, ahead)
+    task.not_before = not_before
+    move(task, TaskState.READY, "start_by", "not_before", *also)
+    streams.append(goal.pk, "task.ready", task_id=task.pk)
+    nudge(goal, task)
+
+
+def nudge(goal: Goal, task: Task) -> None:
+    """Ask for somebody to take a ready task, unless it is held back."""
+    if not goal.is_paused and not task.is_paused:
+        outbox.nudge("run_task", task.pk, start_by=task.start_by, due_at=task.not_before)
+
+
+def claim(worker: str, lease_s: float, task_id: int | None = None) -> Claim | None:
+    """Take the ready task whose turn it is (or the given one, if it can be taken).
+
+    None if there is nothing for this worker: no ready task, all of their agents or this node at
+    their limit, the goals paused.
+    """
+    asked = {"worker": worker, "lease": lease_s, "task": task_id}
+    for _ in range(TRIES):
+        held = _claim(asked)
+        if held is not None:
+            return held
+        (more,) = sql.one(ANY_CLAIMABLE, asked) or (False,)
+        if not more:
+            return None
+        time.sleep(LOOK_AGAIN_S)
+    return None
+
+
+def _claim(asked: dict[str, object]) -> Claim | None:
+    with transaction.atomic():
+        taken = sql.one(CLAIM, asked)
+        if taken is None:
+            return None
+        task_id, goal_id, fence, revision, attempt, agent_id, agent, limit = taken
+        if limit is not None and _is_over(agent_id, limit):
+            transaction.set_rollback(True)  # another worker was quicker; ours is undone
+            return None
+        streams.append(goal_id, "task.started", task_id=task_id, actor=agent or "", attempt=attempt)
+    return Claim(task_id, goal_id, fence, revision)
+
+
+def _is_over(agent_id: int, limit: int) -> bool:
+    """Whether an agent now has more than its limit, counted one worker at a time."""
+    sql.rows("SELECT 1 FROM staff_agent WHERE id = %s FOR UPDATE", [agent_id])
+    return Task.objects.filter(agent_id=agent_id, state=TaskState.RUNNING).count() > limit
+
+
+def nudge_more() -> None:
+    """A worker stops taking work while there may be more: see that somebody goes on."""
+    first = sql.one(
+        f"SELECT t.id, t.start_by FROM staff_task t JOIN staff_goal g ON g.id = t.goal_id"
+        f" WHERE {CLAIMABLE} ORDER BY t.start_by, t.id LIMIT 1"
+    )
+    if first is not None:
+        outbox.nudge("run_task", first[0], start_by=first[1])
+
+
+def settle_nudge(task_id: int) -> None:
+    """A worker has looked after this nudge. It is sent again if the task still can be taken."""
+    stays = sql.one(
+        "SELECT 1 FROM staff_task t JOIN staff_goal g ON g.id = t.goal_id WHERE t.id = %s"
+        " AND t.state = 'ready' AND NOT t.is_paused AND g.state = 'running' AND NOT g.is_paused",
+        [task_id],
+    )
+    (outbox.settle if stays is None else outbox.put_off)("run_task", task_id)
+
+
+def holds(held: Claim) -> bool:
+    """Whether the claim stands and nobody wants its work to stop."""
+    return (
+        sql.one(
+            "SELECT 1 FROM staff_task t JOIN staff_goal g ON g.id = t.goal_id"
+            " WHERE t.id = %s AND t.fence = %s AND t.state = 'running' AND NOT t.is_paused"
+            " AND g.state = 'running' AND NOT g.is_paused",
+            [held.task_id, held.fence],
+        )
+        is not None
+    )
+
+
+def renew(held: Claim, lease_s: float) -> bool:
+    """Extend the lease of a live attempt. False if its work must stop."""
+    if not holds(held):
+        return False
+    sql.rows(
+        "UPDATE staff_task SET lease_until = now() + %s * interval '1 second'"
+        " WHERE id = %s AND fence = %s AND state = 'running'",
+        [lease_s, held.task_id, held.fence],
+    )
+    return True
+
+
+def check(held: Claim) -> None:
+    """Raises StaleFence unless the claim still stands. The goal must be locked already."""
+    found = sql.one(
+        "SELECT 1 FROM staff_task WHERE id = %s AND fence = %s AND state = 'running'",
+        [held.task_id, held.fence],
+    )
+    if found is None:
+        raise _stale(held)
+
+
+def lock(held: Claim) -> None:
+    """Lock the goal of a claim. Raises StaleFence if the claim does not stand any more."""
+    sql.rows("SELECT 1 FROM staff_goal WHERE id = %s FOR UPDATE", [held.goal_id])
+    check(held)
+
+
+def locked(held: Claim) -> tuple[Goal, Task]:
+    """The locked goal and task of a claim that still stands. Raises StaleFence if it does not."""
+    sql.rows("SELECT 1 FROM staff_goal WHERE id = %s FOR UPDATE", [held.goal_id])
+    task = Task.objects.select_related("goal").filter(
+        pk=held.task_id, fence=held.fence, state=TaskState.RUNNING
+    )
+    for found in task:
+        return found.goal, found
+    raise _stale(held)
+
+
+@transaction.atomic
+def hand_back(held: Claim) -> None:
+    """Let go of a task that was not finished, without counting the attempt."""
+    goal = streams.lock_goal(held.goal_id)
+    end_attempt(held, AttemptState.RETURNED)
+    task = Task.objects.get(pk=held.task_id)
+    if task.fence == held.fence and task.state == TaskState.RUNNING:
+        task.attempts_made = max(0, task.attempts_made - 1)
+        _return(goal, task, "attempts_made")
+
+
+def reap(worker: str | None = None) -> int:
+    """Put tasks back whose lease ran out, or that a worker held which has just started anew.
+
+    Returns how many were put back.
+    """
+    found = sql.rows(
+        "SELECT id, goal_id, fence FROM staff_task WHERE state = 'running'"
+        " AND (lease_until < now() OR worker = %s)",
+        [worker],
+    )
+    return sum(_reap_one(Claim(*row)) for row in found)
+
+
+@transaction.atomic
+def _reap_one(lost: Claim) -> bool:
+    goal = streams.lock_goal(lost.goal_id)
+    try:
+        check(lost)
+    except StaleFence:
+        return False
+    task = Task.objects.get(pk=lost.task_id)
+    end_attempt(lost, AttemptState.LOST, FailureKind.NODE)
+    streams.append(goal.pk, "task.lost", task_id=task.pk, worker=task.worker)
+    delay_s = count_failure(task, FailureKind.NODE)
+    if delay_s is None:
+        bury(goal, task, f"{task.failures['node']} workers died or hung while they were at it.")
+    else:
+        _return(goal, task, "failures", delay_s=delay_s)
+    return True
+
+
+def count_failure(task: Task, kind: FailureKind) -> float | None:
+    """Note one more failure. Seconds to wait before the next try, or None for no further try."""
+    task.failures = {**task.failures, kind: task.failures.get(kind, 0) + 1}
+    return retries.delay_s(kind, task.failures[kind])
+
+
+def bury(goal: Goal, task: Task, reason: str) -> None:
+    """Make a task a dead letter: it stays, with its reason, until the boss releases it.
+
+    Nothing else of the goal is started any more; the goal fails with the reason.
+    """
+    task.failure = reason
+    move(task, TaskState.FAILED, "failure", "failures", "revision", "reasons")
+    streams.append(goal.pk, "task.failed", task_id=task.pk, reason=reason)
+
+
+def move(task: Task, wanted: TaskState, *also: str) -> None:
+    """Take a legal step; whoever held the task before holds it no more."""
+    lifecycle.check_task(task.pk, task.state, wanted)
+    task.state, task.lease_until, task.worker = wanted, None, ""
+    task.ended_at = None if wanted in lifecycle.OPEN_TASKS else timezone.now()
+    task.save(update_fields=["state", "lease_until", "worker", "ended_at", *also])
+
+
+def cancel(tasks: QuerySet[Task]) -> None:
+    """End the open ones; attempts that run are fenced off and see it within two seconds."""
+    for task in tasks.filter(state__in=lifecycle.OPEN_TASKS):
+        end_attempt(Claim(task.pk, task.goal_id, task.fence), AttemptState.RETURNED)
+        task.fence += 1
+        move(task, TaskState.CANCELLED, "fence")
+        outbox.drop("run_task", task.pk)
+
+
+def let_go(held: Claim, wanted: TaskState, ended: AttemptState, **changes: object) -> None:
+    """End an attempt and its task's running. The goal is locked and the claim checked already."""
+    lifecycle.check_task(held.task_id, TaskState.RUNNING, wanted)
+    end_attempt(held, ended)
+    is_over = wanted not in lifecycle.OPEN_TASKS
+    Task.objects.filter(pk=held.task_id).update(
+        state=wanted,
+        lease_until=None,
+        worker="",
+        ended_at=timezone.now() if is_over else None,
+        **changes,
+    )
+
+
+def end_attempt(held: Claim, state: AttemptState, kind: str = "", error: str = "") -> None:
+    """Close an attempt, once; what it had reserved is free again."""
+    running = Attempt.objects.filter(
+        task_id=held.task_id, fence=held.fence, state=AttemptState.RUNNING
+    )
+    running.update(state=state, failure_kind=kind, error=error, ended_at=timezone.now())
+    budgets.release(held.goal_id, held.task_id)
+
+
+def position(task: Task) -> int | None:
+    """Its place in the queue, 1 for the next; None if it does not wait there."""
+    if task.state != TaskState.READY or task.start_by is None:
+        return None
+    before = Task.objects.filter(
+        state=TaskState.READY, start_by__lt=task.start_by, goal__is_paused=False, is_paused=False
+    )
+    return before.count() + 1
+
+
+def _stale(held: Claim) -> StaleFence:
+    return StaleFence(f"task {held.task_id}: fence {held.fence} is stale")
+
+
+def _return(goal: Goal, task: Task, *also: str, delay_s: float = 0) -> None:
+    task.fence += 1
+    not_before = timezone.now() + timedelta(seconds=delay_s) if delay_s else None
+    put(goal, task, "fence", *also, not_before=not_before)
