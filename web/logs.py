@@ -11,7 +11,7 @@ _SECRET_ADDRESS = re.compile(r"/(hooks|enter)/[^\s/?\"']+")
 class HideSecrets(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         said = record.getMessage()
-        hidden = _SECRET_ADDRESS.sub(r"/\1/…", said)
+        hidden = _SECRET_ADDRESS.sub(r"/\1/***", said)
         if hidden != said:
             record.msg, record.args = hidden, ()
         return True

@@ -7,12 +7,13 @@ from datetime import datetime
 from hashlib import sha256
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import IntegrityError, connection, transaction
 
 from staff.domain import blanks, schedules
 from staff.models import Goal, Membership, Routine, User, Workspace
 
 MAX_ROUTINES = 100
+NAME_TAKEN = "There is a routine of this name; choose another."
 
 Trigger = Routine.Trigger
 
@@ -48,7 +49,11 @@ def save(routine: Routine, boss: User, **changes: Any) -> Routine:
             routine.next_at = first if routine.is_active else None
     if routine.pk and before[2] != routine.folder:
         routine.sightings.all().delete()
-    routine.save()
+    try:
+        with transaction.atomic():
+            routine.save()
+    except IntegrityError:  # another of this name was saved at the same moment
+        raise RoutineRefused(NAME_TAKEN, "name") from None
     return routine
 
 
@@ -146,7 +151,7 @@ def _check(routine: Routine) -> None:
     if not routine.name:
         raise RoutineRefused("Give the routine a name.", "name")
     if namesakes.filter(name__iexact=routine.name).exclude(pk=routine.pk).exists():
-        raise RoutineRefused("There is a routine of this name; choose another.", "name")
+        raise RoutineRefused(NAME_TAKEN, "name")
     if not routine.text:
         raise RoutineRefused("Say what you want done each time.", "text")
     try:

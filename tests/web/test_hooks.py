@@ -209,7 +209,7 @@ def test_the_secret_stays_out_of_the_log(address, hook, caplog):
     secret = address.rsplit("/", 1)[1]
     with caplog.at_level(logging.DEBUG):
         Client().post(address, b"{}", **JSON)
-    assert "/hooks/…" in caplog.text and secret not in caplog.text
+    assert "/hooks/***" in caplog.text and secret not in caplog.text
 
 
 @pytest.mark.django_db(transaction=True)

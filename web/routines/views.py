@@ -80,6 +80,8 @@ def act(request: HttpRequest, routine_id: int, verb: str) -> HttpResponse:
         return VERBS[verb](request, found)
     except (RoutineRefused, GoalRefused) as reason:
         messages.error(request, str(reason))
+    except Routine.DoesNotExist:  # deleted this moment
+        raise Http404 from None
     return redirect("routine", routine_id)
 
 
@@ -156,6 +158,8 @@ def _save(request: HttpRequest, routine: Routine, form: RoutineForm) -> Routine 
     except RoutineRefused as reason:
         form.add_error(reason.field if reason.field in form.fields else None, str(reason))
         return None
+    except Routine.DoesNotExist:  # deleted this moment
+        raise Http404 from None
 
 
 def _previewed(request: HttpRequest, form: RoutineForm, trigger: str) -> dict[str, Any]:

@@ -63,6 +63,12 @@ class TestSave:
             made(boss, office, name=hourly.name.upper())
         assert made(outsider, outsider.workspaces.get(), name=hourly.name).pk
 
+    def test_a_name_that_was_taken_this_moment(self, boss, office, hourly, monkeypatch):
+        monkeypatch.setattr(routines, "_check", lambda routine: None)
+        with pytest.raises(RoutineRefused, match="of this name") as refused:
+            made(boss, office, name=hourly.name)
+        assert refused.value.field == "name" and Routine.objects.count() == 1
+
     def test_whoever_may_write_into_the_goal_may_not_have_it_done_unseen(self, boss, office):
         open_door = {"text": "Answer this: {body}", "autonomy": "act"}
         with pytest.raises(RoutineRefused, match="show its plan first") as refused:
