@@ -23,7 +23,8 @@ from orchestrator.intake import GivenFile
 from staff.models import Event, Firing, Goal, Outbox, Routine, Sighting
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-ROUNDS, ROUTINES = 12, 10
+ROUNDS = int(os.environ.get("FORESTAFF_ROUNDS", "12"))
+ROUTINES = 10
 BEAT = """
 import sys, django
 django.setup()
