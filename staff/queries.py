@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum, Value
-from django.db.models.functions import Coalesce
+from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum, Value
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from staff.domain.lifecycle import OPEN_GOALS, GoalState, TaskState
@@ -22,10 +22,12 @@ from staff.models import (
     Artifact,
     Event,
     EventArchive,
+    Firing,
     Goal,
     Membership,
     ModelCall,
     Question,
+    Routine,
     User,
     Workspace,
 )
@@ -195,3 +197,26 @@ def agent_of(workspace: Workspace, agent_id: int) -> Agent:
 def tokens_of(user: User, workspace: Workspace) -> QuerySet[ApiToken]:
     """The user's API tokens that still let someone in."""
     return ApiToken.objects.filter(user=user, workspace=workspace, revoked_at=None).order_by("-id")
+
+
+def routines_of(workspace: Workspace) -> QuerySet[Routine]:
+    """The routines by name, each with its newest firing (a list of at most one) in `newest`."""
+    newest = Prefetch("firings", Firing.objects.order_by("-id")[:1], to_attr="newest")
+    found = Routine.objects.filter(workspace=workspace).select_related("boss")
+    return found.prefetch_related(newest).order_by("name", "id")
+
+
+def routine_of(workspace: Workspace, routine_id: int) -> Routine:
+    return routines_of(workspace).get(pk=routine_id)
+
+
+def firings_of(routine: Routine) -> QuerySet[Firing]:
+    """What the routine did, newest first, with the goals that came of it."""
+    return routine.firings.select_related("goal").order_by("-id")
+
+
+def armed_routines() -> list[Routine]:
+    """What a beat looks at, of all workspaces: schedules that are due, and watched folders."""
+    due = Q(trigger=Routine.Trigger.SCHEDULE, next_at__lte=Now())
+    active = Routine.objects.filter(is_active=True)
+    return list(active.filter(due | Q(trigger=Routine.Trigger.FOLDER)).order_by("next_at", "id"))

@@ -5,6 +5,8 @@ from web import pages
 from web.agents import views as agents
 from web.goals import views as goals
 from web.people import views as people
+from web.routines import hooks
+from web.routines import views as routines
 
 urlpatterns = [
     path("", pages.home, name="home"),
@@ -23,6 +25,13 @@ urlpatterns = [
     path("staff", agents.staff, name="staff"),
     path("staff/hire", agents.hire, name="hire"),
     path("staff/<int:agent_id>", agents.member, name="member"),
+    path("routines", routines.routines, name="routines"),
+    path("routines/new", routines.new, name="new-routine"),
+    path("routines/preview", routines.preview, name="preview-routine"),
+    path("routines/<int:routine_id>", routines.routine, name="routine"),
+    path("routines/<int:routine_id>/edit", routines.edit, name="edit-routine"),
+    path("routines/<int:routine_id>/do/<slug:verb>", routines.act, name="act-routine"),
+    path("hooks/<str:secret>", hooks.receive, name="hook"),
     path("settings/account", people.account, name="account"),
     path("settings/tokens", people.tokens, name="tokens"),
     path("settings/tokens/<int:token_id>/revoke", people.revoke_token, name="revoke-token"),

@@ -10,6 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from orchestrator import triggers
 from tests.web import made
 from tests.web.conftest import browser_of
 from web.suggestions import suggestions
@@ -68,6 +69,12 @@ def test_every_page_of_an_office_at_work(desk, boss, office, proposed, asking, d
         reverse(name)
         for name in ("home", "goals", "new-goal", "staff", "hire", "account", "tokens", "api-docs")
     ]
+    paths += ["/routines", *(f"/routines/new?trigger={kind}" for kind in made.TRIGGERS)]
+    for kind in made.TRIGGERS:
+        routine = made.routine(boss, office, kind)
+        triggers.fire_all()
+        paths += [reverse(name, args=[routine.pk]) for name in ("routine", "edit-routine")]
+    paths += ["/routines"]
     paths += [reverse("goal", args=[g.pk]) for g in (proposed, asking, done, failed, planning)]
     paths += [reverse("goal", args=[running.pk]), reverse("member", args=[agent.pk])]
     paths += [reverse("edit-plan", args=[proposed.pk, plan.pk])]
@@ -80,7 +87,7 @@ def test_every_page_of_an_office_at_work(desk, boss, office, proposed, asking, d
 
 def test_pages_for_strangers(db):
     assert check(Client().get("/sign-in")).status_code == 200
-    for name in ("home", "goals", "new-goal", "staff", "tokens", "account"):
+    for name in ("home", "goals", "new-goal", "staff", "tokens", "account", "routines"):
         response = Client().get(reverse(name))
         assert response.status_code == 302 and response["Location"].startswith("/sign-in")
     assert Client().get("/healthz").content == b"ok"

@@ -1,7 +1,7 @@
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView
 
-from web.api import agents, docs, goals
+from web.api import agents, docs, goals, routines
 
 urlpatterns = [
     path("goals", goals.Goals.as_view(), name="api-goals"),
@@ -23,6 +23,13 @@ urlpatterns = [
     path("goals/<int:goal_id>/budget", goals.Budget.as_view(), name="api-budget"),
     path("agents", agents.Agents.as_view(), name="api-agents"),
     path("agents/<int:agent_id>", agents.OneAgent.as_view(), name="api-agent"),
+    path("routines", routines.Routines.as_view(), name="api-routines"),
+    path("routines/<int:routine_id>", routines.OneRoutine.as_view(), name="api-routine"),
+    path("routines/<int:routine_id>/firings", routines.Firings.as_view(), name="api-firings"),
+    path("routines/<int:routine_id>/run", routines.Run.as_view(), name="api-run-routine"),
+    path("routines/<int:routine_id>/pause", routines.Pause.as_view(), name="api-pause-routine"),
+    path("routines/<int:routine_id>/resume", routines.Resume.as_view(), name="api-resume-routine"),
+    path("routines/<int:routine_id>/secret", routines.Secret.as_view(), name="api-new-secret"),
     path("schema", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs", docs.reference, name="api-docs"),
 ]

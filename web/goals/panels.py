@@ -19,7 +19,8 @@ from web.goals.previews import Preview, preview
 
 
 def header(goal: Goal) -> dict[str, Any]:
-    return {"controls": controls(goal)}
+    firing = goal.firings.select_related("routine").first()
+    return {"controls": controls(goal), "routine": firing and firing.routine}
 
 
 def needs(goal: Goal) -> dict[str, Any]:
