@@ -26,9 +26,10 @@ from orchestrator.agent.skills import load_skills
 from orchestrator.heartbeat import StopSign
 from orchestrator.inference.base import InferenceError, ModelUnavailable, ModelUnknown
 from orchestrator.recorded import RecordedModel, Stopped
+from orchestrator.team import Team
 from orchestrator.tools import documents, registry
 from orchestrator.tools.base import Effect as Intended
-from orchestrator.tools.base import FileProblem, ToolContext
+from orchestrator.tools.base import FileProblem, ToolContext, Waiting
 from orchestrator.tools.folder import GoalFolder
 from staff.actions import calls, goals, questions, queue, tasks
 from staff.actions import planning as planning_of
@@ -96,6 +97,8 @@ def carry_out(held: Claim) -> None:
             Work(held, stop).run()
         except StaleFence as reason:
             logger.info("%s", reason)
+        except Waiting as asked:  # written down, and the task let go, where it was asked
+            logger.info("task %s waits: %s", held.task_id, asked)
         except DatabaseError:  # the lease decides when it is taken up again
             logger.exception("the database went away during task %s", held.task_id)
         except Exception as reason:
@@ -182,9 +185,14 @@ class Work:
     def __init__(self, held: Claim, stop: StopSign):
         self.held = held
         self.stop = stop
-        self.task = Task.objects.select_related("agent", "goal__workspace").get(pk=held.task_id)
+        self.task = Task.objects.select_related(
+            "agent__lead", "goal__workspace", "goal__budget", "budget", "parent"
+        ).get(pk=held.task_id)
         self.goal = self.task.goal
         self.folder = _folder(self.goal)
+        self.asked = self.goal.text if self.task.parent is None else self.task.instruction
+        # a program that waits over midnight finds the day on which it began
+        self.today = timezone.localdate(self.task.started_at)
 
     def run(self) -> None:
         effects = self.intended() or self.intend()
@@ -217,9 +225,10 @@ class Work:
         context = ToolContext(
             files=self.folder,
             model=self.model(),
-            goal_text=self.goal.text,
-            today=timezone.localdate(),
+            goal_text=self.asked,
+            today=self.today,
             on_call=self.told_of_call,
+            colleagues=Team(self.held, self.task),
         )
         for step in loop.act(self.brief(), context.model, context, self.stop.is_set):
             if self.stop.is_set():
@@ -263,7 +272,8 @@ class Work:
         )
         reasons = [f"replace your file {name}" for name in sorted(written & attached)]
         if self.goal.autonomy == Goal.Autonomy.ASK:
-            extra = sorted(written - attached - set(self.task.outputs))
+            planned = self.task.outputs if self.task.parent_id is None else []
+            extra = sorted(written - attached - set(planned))
             reasons += [f"write {name}, which the plan does not name" for name in extra]
         if not reasons:
             return ""
@@ -302,9 +312,9 @@ class Work:
     def brief(self) -> loop.Brief:
         agent = self.task.agent
         return loop.Brief(
-            goal_text=self.goal.text,
+            goal_text=self.asked,
             title=self.task.title,
-            instruction=self.task.instruction,
+            instruction=self.task.instruction if self.task.parent is None else "",
             skill=load_skills()[self.task.skill],
             agent_name=agent.name if agent else "",
             agent_role=agent.role if agent else "",
@@ -313,7 +323,7 @@ class Work:
             inputs=tuple(self.task.inputs),
             outputs=tuple(self.task.outputs),
             reasons=tuple(self.task.reasons),
-            today=timezone.localdate(),
+            today=self.today,
         )
 
 

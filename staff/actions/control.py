@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from django.db import transaction
+from django.db.models import Q
 
 from staff.actions import outbox, progress, queue, streams
 from staff.actions.goals import GoalRefused
 from staff.domain import lifecycle
 from staff.domain.lifecycle import GoalState, IllegalTransition, TaskState
-from staff.models import Agent, Goal, Task, User
+from staff.models import Agent, Goal, Question, Task, User
 
 
 @transaction.atomic
@@ -37,10 +38,13 @@ def resume(task_id: int, boss: User) -> None:
 
 @transaction.atomic
 def cancel(task_id: int, boss: User) -> None:
-    """Stop a task for good, and all that builds on it; the rest of the goal goes on."""
+    """Stop a task for good, and all that builds on it; the rest of the goal goes on.
+
+    Who had handed the task on is told, and goes on without it.
+    """
     goal, task = _locked(task_id)
     lifecycle.check_task(task_id, task.state, TaskState.CANCELLED)
-    keys = progress.successors(goal, task.key)
+    keys = progress.successors(goal, task.key, askers=False)
     queue.cancel(Task.objects.filter(plan=task.plan, key__in=keys))
     progress.withdraw_questions(goal, Task.objects.filter(plan=task.plan, key__in=keys))
     streams.append(goal.pk, "task.cancelled", task_id=task_id, actor=boss.get_username())
@@ -53,7 +57,8 @@ def rerun(task_id: int, boss: User, note: str = "") -> None:
     """Do a task again, and then what builds on it: the goal forks here.
 
     Earlier work is kept, and so is the history of what is done again. note: what should be
-    different this time. A dead letter is released by the same act.
+    different this time. A dead letter is released by the same act. What the task has asked the
+    boss is asked anew; what others have asked stays answered.
     """
     goal, task = _locked(task_id)
     if task.state in lifecycle.OPEN_TASKS:
@@ -61,20 +66,28 @@ def rerun(task_id: int, boss: User, note: str = "") -> None:
     if goal.state != GoalState.RUNNING:
         progress.reopen(goal)
     streams.append(goal.pk, "task.rerun", task_id=task_id, actor=boss.get_username(), note=note)
+    task.questions.update(state=Question.State.WITHDRAWN)
     progress.send_back(goal, task, [note] if note else [])
     progress.go_on(goal)
 
 
 @transaction.atomic
 def release(task_id: int, boss: User) -> None:
-    """Let a dead letter try again where it stopped, with all its tries before it."""
+    """Let a dead letter try again where it stopped, with all its tries before it; what builds on
+    it and has stopped since is taken up too. A goal that had failed goes on as a whole.
+
+    Raises GoalRefused for work that was handed on and that nobody waits for any more.
+    """
     goal, task = _locked(task_id)
     if task.state != TaskState.FAILED:
         raise GoalRefused("Only a failed task can be released.")
+    _check_wanted(goal, task)
+    wanted = Q(key__in=progress.successors(goal, task.key))
     if goal.state != GoalState.RUNNING:
+        wanted |= Q(key__in=progress.stopped_work(goal))
         progress.reopen(goal)
     streams.append(goal.pk, "task.released", task_id=task_id, actor=boss.get_username())
-    progress.take_up(goal, Task.objects.filter(pk=task_id))
+    progress.take_up(goal, Task.objects.filter(wanted, goal=goal))
     progress.go_on(goal)
 
 
@@ -92,6 +105,17 @@ def reassign(task_id: int, boss: User, agent: Agent) -> None:
     )
     if task.state == TaskState.READY:
         queue.nudge(goal, task)
+
+
+def _check_wanted(goal: Goal, task: Task) -> None:
+    if task.parent is None:
+        return
+    others = Task.objects.filter(goal=goal).exclude(state=TaskState.DONE)
+    if not any(task.key in other.after for other in others):
+        raise GoalRefused(
+            f"Nobody waits for it any more: {task.parent.title} was done without it. "
+            "Run that again instead."
+        )
 
 
 def _locked(task_id: int) -> tuple[Goal, Task]:

@@ -11,8 +11,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from staff.actions import outbox, queue, streams
-from staff.domain import lifecycle, plans, queueing
-from staff.domain.lifecycle import GoalState, PlanState, TaskState
+from staff.actions.queue import Claim
+from staff.domain import delegation, lifecycle, plans, queueing
+from staff.domain.lifecycle import AttemptState, GoalState, PlanState, TaskState
 from staff.models import Agent, Approval, Artifact, Goal, Plan, Question, Task
 
 
@@ -53,7 +54,11 @@ def _assign(staff: Sequence[Agent], role: str) -> Agent | None:
 
 
 def go_on(goal: Goal) -> None:
-    """Start what nothing stands in the way of any more, and end the goal if nothing is left."""
+    """Start what nothing stands in the way of any more, and end the goal if nothing is left.
+
+    Work that was handed on does not decide about the goal: where it failed or was cancelled, the
+    task that asked for it is told and goes on; where nobody waits for it any more, it is stopped.
+    """
     tasks = list(Task.objects.filter(goal=goal).select_related("parent"))
     dead = [t for t in tasks if t.state == TaskState.FAILED and t.parent_id is None]
     if dead:
@@ -61,6 +66,9 @@ def go_on(goal: Goal) -> None:
         withdraw_questions(goal)
         fail(goal, f"{dead[0].title}: {dead[0].failure}")
         return
+    if alone := _unneeded(tasks):
+        _stop(goal, alone)
+        tasks = list(Task.objects.filter(goal=goal).select_related("parent"))
     over = {t.key for t in tasks if t.state == TaskState.DONE}
     over |= {t.key for t in tasks if t.parent_id and t.state in lifecycle.STOPPED_TASKS}
     for task in tasks:
@@ -76,16 +84,41 @@ def go_on(goal: Goal) -> None:
         streams.append(goal.pk, "goal.cancelled")
 
 
+def _unneeded(tasks: Sequence[Task]) -> list[Task]:
+    """Open tasks that were handed on, and that nothing in the plan waits for."""
+    after = {t.key: t.after for t in tasks if t.state in lifecycle.OPEN_TASKS}
+    needed = delegation.awaited(after, [t.key for t in tasks if t.parent_id is None])
+    return [t for t in tasks if t.key in after and t.parent_id and t.key not in needed]
+
+
+def _stop(goal: Goal, tasks: Sequence[Task]) -> None:
+    chosen = Task.objects.filter(pk__in=[task.pk for task in tasks])
+    queue.cancel(chosen)
+    withdraw_questions(goal, chosen)
+    for task in tasks:
+        streams.append(
+            goal.pk, "task.cancelled", task_id=task.pk, reason="Nobody waits for it any more."
+        )
+
+
 def send_back(goal: Goal, task: Task, reasons: Sequence[str]) -> None:
-    """A task that is over, and all that builds on it, is to be done again: `go_on` starts it."""
-    again = Task.objects.filter(plan=task.plan, key__in=successors(goal, task.key))
+    """A task that is over, and all that builds on it, is to be done again: `go_on` starts it.
+
+    What these had handed on is asked for anew: the same work on the same files is there already.
+    """
+    keys = successors(goal, task.key)
+    again = Task.objects.filter(plan=task.plan, key__in=keys)
     withdraw_questions(goal, again)
     for each in again:
+        each.after = _without(each.after, handed_on(goal) - keys)
         if each.state == TaskState.WAITING:
+            each.save(update_fields=["after"])
             continue
+        queue.end_attempt(Claim(each.pk, goal.pk, each.fence), AttemptState.RETURNED)
         each.fence += 1
         each.revision += 1
         each.attempts_made, each.failures, each.failure, each.is_paused = 0, {}, "", False
+        each.started_at = None
         if each.pk == task.pk:
             each.reasons = [*each.reasons, *reasons]
         outbox.drop("run_task", each.pk)
@@ -93,14 +126,34 @@ def send_back(goal: Goal, task: Task, reasons: Sequence[str]) -> None:
             each,
             TaskState.WAITING,
             *("fence", "revision", "attempts_made", "failures", "failure", "is_paused", "reasons"),
+            *("after", "started_at"),
         )
 
 
 def take_up(goal: Goal, tasks: QuerySet[Task]) -> None:
-    """Let stopped tasks wait for their turn again, with all their tries before them."""
-    for task in tasks.filter(state__in=lifecycle.STOPPED_TASKS):
+    """Let stopped tasks wait for their turn again, with all their tries before them.
+
+    What they had handed on and what came to nothing is asked for anew, unless it is among them.
+    """
+    stopped = list(tasks.filter(state__in=lifecycle.STOPPED_TASKS))
+    others = set(
+        Task.objects.filter(goal=goal, parent__isnull=False, state__in=lifecycle.STOPPED_TASKS)
+        .exclude(pk__in=[task.pk for task in stopped])
+        .values_list("key", flat=True)
+    )
+    for task in stopped:
         task.failure, task.attempts_made, task.failures, task.is_paused = "", 0, {}, False
-        queue.move(task, TaskState.WAITING, "failure", "attempts_made", "failures", "is_paused")
+        task.after = _without(task.after, others)
+        queue.move(
+            task, TaskState.WAITING, "failure", "attempts_made", "failures", "is_paused", "after"
+        )
+
+
+def stopped_work(goal: Goal) -> set[str]:
+    """Keys of the stopped tasks of the plan, and of the handed-on ones that they wait for."""
+    tasks = list(Task.objects.filter(goal=goal))
+    roots = [t.key for t in tasks if t.parent_id is None and t.state in lifecycle.STOPPED_TASKS]
+    return {*roots, *delegation.awaited({t.key: t.after for t in tasks}, roots)}
 
 
 def reopen(goal: Goal) -> None:
@@ -111,15 +164,29 @@ def reopen(goal: Goal) -> None:
     move(goal, wanted, "failure", "ended_at", "is_paused")
 
 
-def successors(goal: Goal, key: str) -> set[str]:
-    """Keys of a step and of all that build on it."""
+def successors(goal: Goal, key: str, *, askers: bool = True) -> set[str]:
+    """Keys of a task and of all that build on it.
+
+    askers: whether a task builds on what it has handed on; where that is cancelled, it does not
+    """
     after = dict(Task.objects.filter(goal=goal).values_list("key", "after"))
+    passed_over = set() if askers else handed_on(goal)
     found, grew = {key}, True
     while grew:
-        more = {other for other, before in after.items() if found & set(before)} - found
+        reach = found - passed_over
+        more = {other for other, before in after.items() if reach & set(before)} - found
         found |= more
         grew = bool(more)
     return found
+
+
+def handed_on(goal: Goal) -> set[str]:
+    """Keys of the tasks that are no steps of the plan."""
+    return set(Task.objects.filter(goal=goal, parent__isnull=False).values_list("key", flat=True))
+
+
+def _without(keys: Sequence[str], others: set[str]) -> list[str]:
+    return [key for key in keys if key not in others]
 
 
 def withdraw_questions(goal: Goal, tasks: QuerySet[Task] | None = None) -> None:
