@@ -64,9 +64,8 @@ def delegate_each(
 def _told(context: ToolContext, work: Sequence[Handover]) -> Table:
     """What came of the work; what came to nothing is noted for the boss."""
     done = context.colleagues.delegate(work)
-    context.notes += [
-        each["problem"] for each in done if each["problem"] not in ("", *context.notes)
-    ]
+    problems = dict.fromkeys(each["problem"] for each in done if each["problem"])
+    context.notes += [problem for problem in problems if problem not in context.notes]
     return done
 
 
