@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,10 +26,14 @@ TITLE_CHARS = 80
 
 @dataclass(frozen=True)
 class Team:
-    """The colleagues of one attempt at a task (see `tools.base.Colleagues`)."""
+    """The colleagues of one attempt at a task (see `tools.base.Colleagues`).
+
+    tell_rest: writes down what the attempt has shown; it can no more once the task is let go
+    """
 
     held: Claim
     task: Task
+    tell_rest: Callable[[], None]
 
     def ask_boss(self, question: str, options: Sequence[str] = ()) -> str:
         self._may("ask_boss")
@@ -62,6 +66,7 @@ class Team:
 
     def _of_boss(self, question: str, options: Sequence[str] = ()) -> str:
         request = _digest("ask_boss", question, list(options))
+        self.tell_rest()
         try:
             answer = questions.ask(self.held, request, question, options)
         except questions.NotAsked as reason:
@@ -71,6 +76,7 @@ class Team:
         return answer
 
     def _handed_on(self, requests: Sequence[Request]) -> list[Outcome]:
+        self.tell_rest()
         try:
             outcomes = delegation.hand_on(self.held, requests)
         except NotHandedOn as reason:

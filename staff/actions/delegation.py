@@ -51,8 +51,7 @@ def hand_on(held: Claim, requests: Sequence[Request]) -> list[Outcome] | None:
     if all(each.state not in lifecycle.OPEN_TASKS for each in given):
         task.save(update_fields=["after"])
         return [_outcome(each) for each in given]
-    queue.end_attempt(held, AttemptState.WAITING)
-    queue.move(task, TaskState.WAITING, "after")
+    queue.let_go(held, TaskState.WAITING, AttemptState.WAITING, after=task.after)
     streams.append(goal.pk, "task.waiting", task_id=task.pk, on=[each.pk for each in given])
     return None
 

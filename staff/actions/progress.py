@@ -6,6 +6,7 @@ Every function here works on a goal that its caller has locked, in its caller's 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -59,46 +60,64 @@ def go_on(goal: Goal) -> None:
     Work that was handed on does not decide about the goal: where it failed or was cancelled, the
     task that asked for it is told and goes on; where nobody waits for it any more, it is stopped.
     """
-    tasks = list(Task.objects.filter(goal=goal).select_related("parent"))
-    dead = [t for t in tasks if t.state == TaskState.FAILED and t.parent_id is None]
-    if dead:
-        queue.cancel(Task.objects.filter(goal=goal))
-        withdraw_questions(goal)
-        fail(goal, f"{dead[0].title}: {dead[0].failure}")
+    tasks = Task.objects.filter(goal=goal)
+    states = _states(goal)
+    if any(state == TaskState.FAILED and parent is None for _, state, _, parent in states):
+        _give_up(goal)
         return
-    if alone := _unneeded(tasks):
-        _stop(goal, alone)
-        tasks = list(Task.objects.filter(goal=goal).select_related("parent"))
-    over = {t.key for t in tasks if t.state == TaskState.DONE}
-    over |= {t.key for t in tasks if t.parent_id and t.state in lifecycle.STOPPED_TASKS}
-    for task in tasks:
-        if task.state == TaskState.WAITING and set(task.after) <= over:
-            queue.put(goal, task)
-    if any(t.state in lifecycle.OPEN_TASKS for t in tasks):
+    if unneeded := _unneeded(states):
+        _stop(goal, tasks.filter(key__in=unneeded))
+        states = _states(goal)
+    over = {
+        key
+        for key, state, _, parent in states
+        if state == TaskState.DONE or (parent is not None and state in lifecycle.STOPPED_TASKS)
+    }
+    free = [
+        key for key, state, after, _ in states if state == TaskState.WAITING and set(after) <= over
+    ]
+    for task in tasks.filter(key__in=free) if free else ():
+        queue.put(goal, task)
+    if any(state in lifecycle.OPEN_TASKS for _, state, _, _ in states):
         return
-    if any(t.state == TaskState.DONE for t in tasks):
-        finish(goal, _last_word(goal, tasks))
+    if any(state == TaskState.DONE for _, state, _, _ in states):
+        finish(goal, _last_word(goal))
     else:
-        move(goal, GoalState.CANCELLED)
-        end(goal)
+        end(goal, GoalState.CANCELLED)
         streams.append(goal.pk, "goal.cancelled")
 
 
-def _unneeded(tasks: Sequence[Task]) -> list[Task]:
-    """Open tasks that were handed on, and that nothing in the plan waits for."""
-    after = {t.key: t.after for t in tasks if t.state in lifecycle.OPEN_TASKS}
-    needed = delegation.awaited(after, [t.key for t in tasks if t.parent_id is None])
-    return [t for t in tasks if t.key in after and t.parent_id and t.key not in needed]
+def _states(goal: Goal) -> list[Any]:
+    """(key, state, after, id of the parent) of each task."""
+    return list(Task.objects.filter(goal=goal).values_list("key", "state", "after", "parent_id"))
 
 
-def _stop(goal: Goal, tasks: Sequence[Task]) -> None:
-    chosen = Task.objects.filter(pk__in=[task.pk for task in tasks])
-    queue.cancel(chosen)
-    withdraw_questions(goal, chosen)
-    for task in tasks:
-        streams.append(
-            goal.pk, "task.cancelled", task_id=task.pk, reason="Nobody waits for it any more."
-        )
+def _give_up(goal: Goal) -> None:
+    """One of the goal's own tasks is a dead letter: nothing more is started."""
+    tasks = Task.objects.filter(goal=goal)
+    dead = tasks.filter(state=TaskState.FAILED, parent=None).order_by("position")[0]
+    queue.cancel(tasks)
+    withdraw_questions(goal)
+    fail(goal, f"{dead.title}: {dead.failure}")
+
+
+def _unneeded(states: Sequence[Any]) -> set[str]:
+    """Keys of open tasks that were handed on, and that nothing in the plan waits for."""
+    handed = {key for key, state, _, parent in states if parent and state in lifecycle.OPEN_TASKS}
+    if not handed:
+        return handed
+    after = {key: before for key, state, before, _ in states if state in lifecycle.OPEN_TASKS}
+    return handed - delegation.awaited(after, after.keys() - handed)
+
+
+def _stop(goal: Goal, tasks: QuerySet[Task]) -> None:
+    """Stop work that nobody needs any more."""
+    keys = list(tasks.values_list("pk", flat=True))
+    withdraw_questions(goal, tasks)
+    queue.cancel(tasks)
+    for key in keys:
+        reason = "Nobody waits for it any more."
+        streams.append(goal.pk, "task.cancelled", task_id=key, reason=reason)
 
 
 def send_back(goal: Goal, task: Task, reasons: Sequence[str]) -> None:
@@ -109,12 +128,13 @@ def send_back(goal: Goal, task: Task, reasons: Sequence[str]) -> None:
     keys = successors(goal, task.key)
     again = Task.objects.filter(plan=task.plan, key__in=keys)
     withdraw_questions(goal, again)
+    asked_anew = handed_on(goal) - keys
     for each in again:
-        each.after = _without(each.after, handed_on(goal) - keys)
+        each.after = _without(each.after, asked_anew)
         if each.state == TaskState.WAITING:
             each.save(update_fields=["after"])
             continue
-        queue.end_attempt(Claim(each.pk, goal.pk, each.fence), AttemptState.RETURNED)
+        queue.end_attempt(Claim(each.pk, goal.pk, each.fence, each.revision), AttemptState.RETURNED)
         each.fence += 1
         each.revision += 1
         each.attempts_made, each.failures, each.failure, each.is_paused = 0, {}, "", False
@@ -202,24 +222,23 @@ def withdraw_questions(goal: Goal, tasks: QuerySet[Task] | None = None) -> None:
 def fail(goal: Goal, reason: str) -> None:
     """End a locked goal as failed, with the reason in plain words."""
     goal.failure = reason
-    move(goal, GoalState.FAILED, "failure")
-    end(goal)
+    end(goal, GoalState.FAILED, "failure")
     streams.append(goal.pk, "goal.failed", reason=reason)
 
 
 def finish(goal: Goal, answer: str) -> None:
     """End a locked goal as done."""
     goal.answer = answer
-    move(goal, GoalState.DONE, "answer")
-    end(goal)
+    end(goal, GoalState.DONE, "answer")
     streams.append(goal.pk, "goal.done", answer=answer)
 
 
-def _last_word(goal: Goal, tasks: Sequence[Task]) -> str:
+def _last_word(goal: Goal) -> str:
     """The last word of the work itself (not of its review), or the list of what was made."""
-    for task in sorted(tasks, key=lambda task: -task.position):
-        if task.answer and not task.reviews and task.parent_id is None:
-            return task.answer
+    answers = Task.objects.filter(goal=goal, reviews="", parent=None).exclude(answer="")
+    last = answers.order_by("-position").values_list("answer", flat=True).first()
+    if last is not None:
+        return last
     names = Artifact.objects.filter(goal=goal, origin=Artifact.Origin.MADE)
     return "Made " + ", ".join(artifact.name for artifact in names) + "."
 
@@ -231,10 +250,13 @@ def nudge_planning(goal: Goal) -> None:
 
 
 def move(goal: Goal, wanted: GoalState, *also: str) -> None:
+    """Take a legal step. also: names of other changed fields that are saved with it."""
     lifecycle.check_goal(goal.pk, goal.state, wanted)
     goal.state = wanted
     goal.save(update_fields=["state", *also])
 
 
-def end(goal: Goal) -> None:
-    Goal.objects.filter(pk=goal.pk).update(ended_at=timezone.now(), is_paused=False)
+def end(goal: Goal, wanted: GoalState, *also: str) -> None:
+    """Take a legal step to an end."""
+    goal.ended_at, goal.is_paused = timezone.now(), False
+    move(goal, wanted, "ended_at", "is_paused", *also)
