@@ -58,11 +58,9 @@ def rerun(task_id: int, boss: User, note: str = "") -> None:
     goal, task = _locked(task_id)
     if task.state in lifecycle.OPEN_TASKS:
         raise GoalRefused("The task is not over yet: let it end, or cancel it first.")
-    if goal.state != GoalState.RUNNING:
-        progress.reopen(goal)
     streams.append(goal.pk, "task.rerun", task_id=task_id, actor=boss.get_username(), note=note)
     progress.send_back(goal, task, [note] if note else [])
-    progress.go_on(goal)
+    _go_on(goal)
 
 
 @transaction.atomic
@@ -71,11 +69,9 @@ def release(task_id: int, boss: User) -> None:
     goal, task = _locked(task_id)
     if task.state != TaskState.FAILED:
         raise GoalRefused("Only a failed task can be released.")
-    if goal.state != GoalState.RUNNING:
-        progress.reopen(goal)
     streams.append(goal.pk, "task.released", task_id=task_id, actor=boss.get_username())
     progress.take_up(goal, Task.objects.filter(pk=task_id))
-    progress.go_on(goal)
+    _go_on(goal)
 
 
 @transaction.atomic
@@ -92,6 +88,16 @@ def reassign(task_id: int, boss: User, agent: Agent) -> None:
     )
     if task.state == TaskState.READY:
         queue.nudge(goal, task)
+
+
+def _go_on(goal: Goal) -> None:
+    """Let the goal go on; one that had failed or was cancelled goes on with all of its work."""
+    if goal.state != GoalState.RUNNING:
+        has_stopped = goal.state in (GoalState.FAILED, GoalState.CANCELLED)
+        progress.reopen(goal)
+        if has_stopped:
+            progress.take_up(goal, Task.objects.filter(goal=goal))
+    progress.go_on(goal)
 
 
 def _locked(task_id: int) -> tuple[Goal, Task]:

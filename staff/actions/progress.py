@@ -61,6 +61,11 @@ def go_on(goal: Goal) -> None:
         withdraw_questions(goal)
         fail(goal, f"{dead[0].title}: {dead[0].failure}")
         return
+    stopped = [t.key for t in tasks if t.state == TaskState.CANCELLED and t.parent_id is None]
+    if stopped:  # what builds on them waits for nothing that could still come
+        waiting = Task.objects.filter(goal=goal, state=TaskState.WAITING)
+        queue.cancel(waiting.filter(key__in=successors(goal, *stopped)))
+        tasks = list(Task.objects.filter(goal=goal).select_related("parent"))
     over = {t.key for t in tasks if t.state == TaskState.DONE}
     over |= {t.key for t in tasks if t.parent_id and t.state in lifecycle.STOPPED_TASKS}
     for task in tasks:
@@ -111,10 +116,10 @@ def reopen(goal: Goal) -> None:
     move(goal, wanted, "failure", "ended_at", "is_paused")
 
 
-def successors(goal: Goal, key: str) -> set[str]:
-    """Keys of a step and of all that build on it."""
+def successors(goal: Goal, *keys: str) -> set[str]:
+    """These keys, and those of all that builds on them."""
     after = dict(Task.objects.filter(goal=goal).values_list("key", "after"))
-    found, grew = {key}, True
+    found, grew = set(keys), True
     while grew:
         more = {other for other, before in after.items() if found & set(before)} - found
         found |= more
