@@ -10,6 +10,8 @@ from staff.domain import lifecycle
 from staff.domain.lifecycle import GoalState, IllegalTransition, TaskState
 from staff.models import Agent, Goal, Task, User
 
+STOPPED_GOALS = (GoalState.FAILED, GoalState.CANCELLED)
+
 
 @transaction.atomic
 def pause(task_id: int, boss: User) -> None:
@@ -58,6 +60,8 @@ def rerun(task_id: int, boss: User, note: str = "") -> None:
     goal, task = _locked(task_id)
     if task.state in lifecycle.OPEN_TASKS:
         raise GoalRefused("The task is not over yet: let it end, or cancel it first.")
+    if goal.state not in STOPPED_GOALS:
+        _check_before(goal, task)
     streams.append(goal.pk, "task.rerun", task_id=task_id, actor=boss.get_username(), note=note)
     progress.send_back(goal, task, [note] if note else [])
     _go_on(goal)
@@ -93,11 +97,19 @@ def reassign(task_id: int, boss: User, agent: Agent) -> None:
 def _go_on(goal: Goal) -> None:
     """Let the goal go on; one that had failed or was cancelled goes on with all of its work."""
     if goal.state != GoalState.RUNNING:
-        has_stopped = goal.state in (GoalState.FAILED, GoalState.CANCELLED)
+        has_stopped = goal.state in STOPPED_GOALS
         progress.reopen(goal)
         if has_stopped:
             progress.take_up(goal, Task.objects.filter(goal=goal))
     progress.go_on(goal)
+
+
+def _check_before(goal: Goal, task: Task) -> None:
+    """Raises GoalRefused if the task would wait for one that never comes."""
+    before = Task.objects.filter(goal=goal, key__in=task.after, state=TaskState.CANCELLED)
+    stopped = before.filter(parent=None).first()
+    if stopped is not None:
+        raise GoalRefused(f"It builds on “{stopped.title}”, which is cancelled: run that again.")
 
 
 def _locked(task_id: int) -> tuple[Goal, Task]:

@@ -79,6 +79,8 @@ def test_what_builds_on_a_stopped_task_stays_stopped(goal, boss):
     control.cancel(task_of(goal, "sum").pk, boss)
     control.cancel(task_of(goal, "flag").pk, boss)
     assert states(goal) == "done cancelled cancelled cancelled" and state_of(goal) == "done"
+    with pytest.raises(GoalRefused, match="builds on “sum”"):
+        control.rerun(task_of(goal, "write").pk, boss)
     control.rerun(task_of(goal, "flag").pk, boss)
     do(goal, "flag")
     assert states(goal) == "done cancelled done cancelled" and state_of(goal) == "done"
@@ -86,3 +88,30 @@ def test_what_builds_on_a_stopped_task_stays_stopped(goal, boss):
     do(goal, "sum")
     do(goal, "write")
     assert states(goal) == "done done done done" and state_of(goal) == "done"
+
+
+def test_a_rerun_of_a_done_goal_forks_it(goal, boss):
+    for key in ("sum", "flag", "write"):
+        do(goal, key)
+    control.rerun(task_of(goal, "sum").pk, boss, "by quarter")
+    assert states(goal) == "done ready done waiting" and state_of(goal) == "running"
+    do(goal, "sum")
+    do(goal, "write")
+    assert state_of(goal) == "done"
+
+
+def test_the_second_of_two_bosses_is_refused_and_nothing_is_lost(goal, boss, teammate):
+    lose(goal, "flag")
+    letter = task_of(goal, "flag").pk
+    control.release(letter, boss)
+    events = goal.events.count()
+    with pytest.raises(GoalRefused, match="failed task"):
+        control.release(letter, teammate)
+    with pytest.raises(GoalRefused, match="not over yet"):
+        control.rerun(letter, teammate, "another note")
+    control.cancel(letter, boss)
+    with pytest.raises(IllegalTransition, match="cancelled"):
+        control.cancel(letter, teammate)
+    with pytest.raises(IllegalTransition, match="cancelled"):
+        control.pause(letter, teammate)
+    assert goal.events.count() == events + 1
