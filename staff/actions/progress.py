@@ -125,7 +125,7 @@ def send_back(goal: Goal, task: Task, reasons: Sequence[str]) -> None:
 
     What these had handed on is asked for anew: the same work on the same files is there already.
     """
-    keys = successors(goal, task.key)
+    keys = done_again(goal, task.key)
     again = Task.objects.filter(plan=task.plan, key__in=keys)
     withdraw_questions(goal, again)
     asked_anew = handed_on(goal) - keys
@@ -184,14 +184,25 @@ def reopen(goal: Goal) -> None:
     move(goal, wanted, "failure", "ended_at", "is_paused")
 
 
-def successors(goal: Goal, key: str, *, askers: bool = True) -> set[str]:
-    """Keys of a task and of all that build on it.
+def done_again(goal: Goal, key: str) -> set[str]:
+    """Keys of a task and of what is done again after it.
+
+    What builds on another, cancelled task as well is not: it could only wait for ever.
+    """
+    keys = successors(goal, key)
+    cancelled = Task.objects.filter(goal=goal, state=TaskState.CANCELLED, parent=None)
+    stopped = cancelled.exclude(key__in=keys).values_list("key", flat=True)
+    return keys - successors(goal, *stopped)
+
+
+def successors(goal: Goal, *keys: str, askers: bool = True) -> set[str]:
+    """These keys, and those of all that builds on them.
 
     askers: whether a task builds on what it has handed on; where that is cancelled, it does not
     """
     after = dict(Task.objects.filter(goal=goal).values_list("key", "after"))
     passed_over = set() if askers else handed_on(goal)
-    found, grew = {key}, True
+    found, grew = set(keys), True
     while grew:
         reach = found - passed_over
         more = {other for other, before in after.items() if reach & set(before)} - found

@@ -436,7 +436,7 @@ def test_a_dead_letter_for_nobody_is_not_released(office, boss, play):
     goal = running(office, boss)
     work_on(goal)
     child = task_of(goal, "lead.1")
-    with pytest.raises(GoalRefused, match="Lead was done without it"):
+    with pytest.raises(GoalRefused, match="“Lead” goes on without it"):
         control.release(child.pk, boss)
     play(
         the_goal='finish("Without. " + delegate("analyst", "coordinate", "sub")["answer"])',
@@ -446,6 +446,8 @@ def test_a_dead_letter_for_nobody_is_not_released(office, boss, play):
     work_on(goal)
     assert goal.answer == "Without. 42"
     assert states(goal) == {"lead": "done", "lead.1": "failed", "lead.2": "done"}
+    with pytest.raises(GoalRefused, match="goes on without it"):
+        control.rerun(child.pk, boss)
 
 
 def test_a_failed_goal_is_released_with_what_was_handed_on(office, boss, play):

@@ -131,7 +131,7 @@ SCRIPTS = st.builds(
 
 @pytest.mark.django_db
 @settings(
-    max_examples=50,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
