@@ -69,7 +69,8 @@ def rerun(task_id: int, boss: User, note: str = "") -> None:
 
 @transaction.atomic
 def release(task_id: int, boss: User) -> None:
-    """Let a dead letter try again where it stopped, with all its tries before it."""
+    """Let a dead letter try again where it stopped, with all its tries before it, and with it
+    what was cancelled because it failed."""
     goal, task = _locked(task_id)
     if task.state != TaskState.FAILED:
         raise GoalRefused("Only a failed task can be released.")
