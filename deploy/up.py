@@ -18,12 +18,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from deploy import services
+from deploy import programs, services
+from deploy.programs import CHECKOUT
 from deploy.services import Layout
 
-CHECKOUT = Path(__file__).resolve().parent.parent
 FIRST_PORT, LAST_PORT = 8000, 8099
 STAFF_THREADS = 8
+OFFICE_THREADS = 2
 
 
 class CannotStart(Exception):
@@ -163,32 +164,16 @@ class Installation:
         return str(self.layout.run / "supervisord.conf")
 
     def write_configuration(self, port: int, valkey: list[str]) -> None:
-        python = sys.executable
-        celery = [python, "-m", "celery", "-A", "orchestrator"]
-        worker = [*celery, "worker", "--without-gossip", "--without-mingle", "-l", "INFO"]
-        threads = str(STAFF_THREADS)
-        programs: dict[str, tuple[list[str], dict[str, str]]] = {
-            "postgres": ([python, "-m", "deploy.postgres"], {"priority": "1"}),
+        bind = os.environ.get("FORESTAFF_BIND", "127.0.0.1")
+        celery = {"stopsignal": "QUIT"}
+        commands: dict[str, tuple[list[str], dict[str, str]]] = {
+            "postgres": ([sys.executable, "-m", "deploy.postgres"], {"priority": "1"}),
             "valkey": (valkey, {"priority": "2"}),
-            "relay": ([python, "manage.py", "relay"], {}),
-            "beat": (
-                [*celery, "beat", "-l", "WARNING", "-s", str(self.layout.run / "beat")],
-                {},
-            ),
-            "office": (
-                [*worker, "-Q", "office", "-P", "threads", "-c", "2", "-n", "office@%%h"],
-                {"stopsignal": "QUIT"},
-            ),
-            "staff": (
-                [*worker, "-Q", "staff", "-P", "threads", "-c", threads, "-n", "staff@%%h"],
-                {"stopsignal": "QUIT"},
-            ),
-            "web": (
-                [python, "-m", "uvicorn", "web.asgi:application", "--host"]
-                + [os.environ.get("FORESTAFF_BIND", "127.0.0.1"), "--port", str(port)]
-                + ["--ws-max-size", "65536", "--no-access-log", "--timeout-graceful-shutdown", "3"],
-                {},
-            ),
+            "relay": (programs.relay(), {}),
+            "beat": (programs.beat(self.layout.run / "beat"), {}),
+            "office": (programs.worker("office", "office@%%h", OFFICE_THREADS), celery),
+            "staff": (programs.worker("staff", "staff@%%h", STAFF_THREADS), celery),
+            "web": (programs.web(port, bind), {}),
         }
         common = {
             "directory": str(CHECKOUT),
@@ -217,7 +202,7 @@ class Installation:
             "[rpcinterface:supervisor]",
             "supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface",
         ]
-        for name, (command, options) in programs.items():
+        for name, (command, options) in commands.items():
             log = {"stdout_logfile": str(self.layout.logs / f"{name}.log")}
             settings = {"command": shlex.join(command)} | common | log | options
             lines += [f"[program:{name}]", *(f"{key}={value}" for key, value in settings.items())]

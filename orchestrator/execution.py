@@ -31,6 +31,7 @@ from orchestrator.tools import documents, registry
 from orchestrator.tools.base import Effect as Intended
 from orchestrator.tools.base import FileProblem, ToolContext, Waiting
 from orchestrator.tools.folder import GoalFolder
+from staff import queries
 from staff.actions import calls, goals, questions, queue, tasks
 from staff.actions import planning as planning_of
 from staff.actions.calls import BudgetSpent
@@ -39,7 +40,7 @@ from staff.actions.streams import News
 from staff.actions.tasks import IntendedEffect
 from staff.domain import plans
 from staff.domain.retries import FailureKind
-from staff.models import Agent, Artifact, Effect, Event, Goal, Task
+from staff.models import Agent, Artifact, Effect, Goal, Task
 
 logger = logging.getLogger(__name__)
 
@@ -137,9 +138,7 @@ def _plan(goal_id: int, fence: int, stop: StopSign) -> None:
     folder = _folder(goal)
     usable = _inspect_files(goal, folder)
     staff = list(goal.workspace.agents.filter(is_active=True))
-    rejected = list(
-        Event.objects.filter(goal=goal, kind="plan.rejected").values_list("data__reason", flat=True)
-    )
+    rejected = [event.data["reason"] for event in queries.events_of_kind(goal_id, "plan.rejected")]
     tell = partial(planning_of.tell, goal_id, fence)
     model = RecordedModel(
         model=runtime.chat_model(),
@@ -209,14 +208,18 @@ class Work:
         if reason := self.needs_approval(effects):
             tasks.ask(self.held, reason, _digest(effects))
             return
-        results = self.commit(effects)
+        spoken = [effect for effect in effects if registry.says(effect.tool)]
+        self.commit([effect for effect in effects if effect not in spoken])
         missing = evidence.check(self.task.outputs, self.folder)
         if missing:
             self.fail("; ".join(missing), lessons=missing)
             return
+        for effect in spoken:
+            effect.result, effect.committed_at = self.perform(effect), timezone.now()
+        results = [effect.result or {} for effect in effects]
         answer = "".join(result.get("answer", "") for result in results)
         review = next((result["review"] for result in results if "review" in result), None)
-        tasks.complete(self.held, answer, review)
+        tasks.complete(self.held, answer, review, spoken)
 
     def tell(self, kind: str, **data: Any) -> None:
         """Add an event to the stream; what comes in quick succession is written together."""
@@ -310,18 +313,17 @@ class Work:
         granted = self.task.approvals.filter(state="granted", digest=_digest(effects)).exists()
         return "" if granted else f"{self.task.title} wants to " + " and ".join(reasons)
 
-    def commit(self, effects: Sequence[Effect]) -> list[dict[str, Any]]:
-        """Perform the effects that are not yet done, in order. Returns all their results."""
-        results = []
+    def commit(self, effects: Sequence[Effect]) -> None:
+        """Perform the effects that are not yet done, in order."""
         for effect in effects:
             if effect.committed_at is None:
                 if self.stop.is_set():
                     raise Stopped
-                intended = Intended(effect.tool, effect.arguments, effect.summary)
-                perform = partial(registry.commit, intended, self.folder)
-                tasks.commit(self.held, effect, perform)
-            results.append(effect.result or {})
-        return results
+                tasks.commit(self.held, effect, partial(self.perform, effect))
+
+    def perform(self, effect: Effect) -> dict[str, Any]:
+        intended = Intended(effect.tool, effect.arguments, effect.summary)
+        return registry.commit(intended, self.folder)
 
     def told_of_call(self, name: str, arguments: dict[str, Any], result: Any) -> None:
         self.tell("tool.called", tool=name, arguments=arguments, result=result)

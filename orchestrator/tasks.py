@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import logging
 import socket
+from datetime import timedelta
 
 from celery import shared_task
 from celery.signals import worker_ready, worker_shutting_down
+from django.conf import settings
 
 from orchestrator import execution, heartbeat, runtime
-from staff.actions import nodes, outbox, planning, queue
+from staff.actions import archive, nodes, outbox, planning, queue
 
 logger = logging.getLogger(__name__)
 
@@ -38,6 +40,14 @@ def reap() -> None:
     lost = queue.reap() + planning.reap()
     if lost:
         logger.info("put %d pieces of work back", lost)
+
+
+@shared_task
+def archive_events() -> None:
+    """Roll up what ended long ago, a little at a time."""
+    older_than = timedelta(days=settings.ARCHIVE_AFTER_DAYS)
+    if archived := archive.roll_up(older_than, most_events=20_000):
+        logger.info("archived %d events", archived)
 
 
 def is_id(value: object) -> bool:

@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 GATHER_S = 0.005  # how long an event waits for others to travel with
 MOST_WAITING = 5_000  # events; more means that the broker is away, and then they are dropped
 SEND_TIMEOUT_S = 5.0
+COMPLAIN_EVERY_S = 10.0
 
 
 def goal_group(goal_id: int) -> str:
@@ -56,6 +57,8 @@ class _Herald:
         self._waiting: dict[tuple[str, str], list[dict[str, Any]]] = {}
         self._count = 0
         self._is_sending = False
+        self._dropped = 0  # and not complained about yet
+        self._complained_at = -COMPLAIN_EVERY_S
         self._loop: asyncio.AbstractEventLoop | None = None
         self._wake = asyncio.Event()
 
@@ -105,14 +108,22 @@ class _Herald:
                 self._drop(messages, f"{type(reason).__name__} {reason}".strip())
                 return
             del messages[group, kind]
+            self._complain("the broker is back")
 
     def _take(self) -> dict[tuple[str, str], list[dict[str, Any]]]:
         taken, self._waiting, self._count = self._waiting, {}, 0
         return taken
 
     def _drop(self, messages: dict[tuple[str, str], list[dict[str, Any]]], reason: str) -> None:
-        events = sum(map(len, messages.values()))
-        logger.warning("%d events were not told, pages catch up: %s", events, reason)
+        self._dropped += sum(map(len, messages.values()))
+        if time.monotonic() - self._complained_at > COMPLAIN_EVERY_S:
+            self._complain(reason)
+            self._complained_at = time.monotonic()
+
+    def _complain(self, reason: str) -> None:
+        if self._dropped:
+            logger.warning("%d events were not told, pages catch up: %s", self._dropped, reason)
+            self._dropped = 0
 
 
 def _start_anew() -> None:

@@ -22,6 +22,7 @@ from staff.models import (
     Artifact,
     Attempt,
     Event,
+    EventArchive,
     Goal,
     Membership,
     ModelCall,
@@ -131,8 +132,25 @@ def artifact_of(goal: Goal, artifact_id: int) -> Artifact:
 
 
 def events_after(goal_id: int, after: int, limit: int) -> list[Event]:
-    """The next events of a stream, in order, at most `limit`."""
-    return list(Event.objects.filter(goal_id=goal_id, seq__gt=after).order_by("seq")[:limit])
+    """The next events of a stream, in order, at most `limit`: rows, or out of the archive."""
+    rows = list(Event.objects.filter(goal_id=goal_id, seq__gt=after).order_by("seq")[:limit])
+    if rows and rows[0].seq == after + 1:
+        return rows
+    found: list[Event] = []
+    older = EventArchive.objects.filter(goal_id=goal_id, last_seq__gt=after).order_by("last_seq")
+    for archive in older.iterator(chunk_size=1):
+        found += [event for event in archive.events() if event.seq > after]
+        if len(found) >= limit:
+            break
+    last = found[-1].seq if found else after  # rows may have been archived since they were read
+    return [*found, *(event for event in rows if event.seq > last)][:limit]
+
+
+def events_of_kind(goal_id: int, kind: str) -> list[Event]:
+    """All events of one kind on a goal's stream, in order."""
+    older = EventArchive.objects.filter(goal_id=goal_id).order_by("last_seq")
+    found = [event for archive in older for event in archive.events() if event.kind == kind]
+    return [*found, *Event.objects.filter(goal_id=goal_id, kind=kind).order_by("seq")]
 
 
 def waiting(workspace: Workspace) -> Waiting:

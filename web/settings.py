@@ -28,6 +28,8 @@ GPU_LAYERS = env.integer("FORESTAFF_GPU_LAYERS", 0)
 LEASE_S = env.integer("FORESTAFF_LEASE_S", 60)
 HEARTBEAT_S = env.integer("FORESTAFF_HEARTBEAT_S", 10)
 SCRIPT = env.text("FORESTAFF_SCRIPT", "")  # "package.module:function" answers instead of a model
+# Events of goals that ended longer ago than this are kept in compressed form; nothing is deleted.
+ARCHIVE_AFTER_DAYS = env.integer("FORESTAFF_ARCHIVE_AFTER_DAYS", 30)
 
 INSTALLED_APPS = [
     "django.contrib.admin",
@@ -125,6 +127,11 @@ CELERY_TASK_ROUTES = {
 }
 CELERY_BEAT_SCHEDULE = {
     "reap": {"task": "orchestrator.tasks.reap", "schedule": 5.0, "options": {"expires": 5}},
+    "archive": {
+        "task": "orchestrator.tasks.archive_events",
+        "schedule": 300.0,
+        "options": {"expires": 300},
+    },
 }
 
 AUTH_USER_MODEL = "staff.User"

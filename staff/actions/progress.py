@@ -6,7 +6,6 @@ Every function here works on a goal that its caller has locked, in its caller's 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -54,42 +53,44 @@ def _assign(staff: Sequence[Agent], role: str) -> Agent | None:
     return (fitting or list(staff) or [None])[0]
 
 
-def go_on(goal: Goal) -> None:
+def go_on(goal: Goal, *, by_worker: bool = False) -> None:
     """Start what nothing stands in the way of any more, and end the goal if nothing is left.
 
     Work that was handed on does not decide about the goal: where it failed or was cancelled, the
     task that asked for it is told and goes on; where nobody waits for it any more, it is stopped.
+    by_worker: a worker calls that will take the next task of the queue itself
     """
-    tasks = Task.objects.filter(goal=goal)
     states = _states(goal)
-    if any(state == TaskState.FAILED and parent is None for _, state, _, parent in states):
+    if any(state == TaskState.FAILED and parent is None for *_, state, _, parent in states):
         _give_up(goal)
         return
     if unneeded := _unneeded(states):
-        _stop(goal, tasks.filter(key__in=unneeded))
+        _stop(goal, unneeded)
         states = _states(goal)
     over = {
         key
-        for key, state, _, parent in states
+        for _, key, state, _, parent in states
         if state == TaskState.DONE or (parent is not None and state in lifecycle.STOPPED_TASKS)
     }
     free = [
-        key for key, state, after, _ in states if state == TaskState.WAITING and set(after) <= over
+        pk for pk, _, state, after, _ in states if state == TaskState.WAITING and set(after) <= over
     ]
-    for task in tasks.filter(key__in=free) if free else ():
-        queue.put(goal, task)
-    if any(state in lifecycle.OPEN_TASKS for _, state, _, _ in states):
+    if free:
+        ahead = sum(state in (TaskState.READY, TaskState.RUNNING) for _, _, state, _, _ in states)
+        queue.put_all(goal, free, ahead, taken_by_caller=by_worker)
+    if any(state in lifecycle.OPEN_TASKS for _, _, state, _, _ in states):
         return
-    if any(state == TaskState.DONE for _, state, _, _ in states):
+    if any(state == TaskState.DONE for _, _, state, _, _ in states):
         finish(goal, _last_word(goal))
     else:
         end(goal, GoalState.CANCELLED)
         streams.append(goal.pk, "goal.cancelled")
 
 
-def _states(goal: Goal) -> list[Any]:
-    """(key, state, after, id of the parent) of each task."""
-    return list(Task.objects.filter(goal=goal).values_list("key", "state", "after", "parent_id"))
+def _states(goal: Goal) -> list[tuple[int, str, str, list[str], int | None]]:
+    """(id, key, state, after, id of the parent) of each task."""
+    tasks = Task.objects.filter(goal=goal)
+    return list(tasks.values_list("pk", "key", "state", "after", "parent_id"))
 
 
 def _give_up(goal: Goal) -> None:
@@ -101,23 +102,25 @@ def _give_up(goal: Goal) -> None:
     fail(goal, f"{dead.title}: {dead.failure}")
 
 
-def _unneeded(states: Sequence[Any]) -> set[str]:
-    """Keys of open tasks that were handed on, and that nothing in the plan waits for."""
-    handed = {key for key, state, _, parent in states if parent and state in lifecycle.OPEN_TASKS}
+def _unneeded(states: Sequence[tuple[int, str, str, list[str], int | None]]) -> list[int]:
+    """Ids of open tasks that were handed on, and that nothing in the plan waits for."""
+    lively = [row for row in states if row[2] in lifecycle.OPEN_TASKS]
+    handed = {key: pk for pk, key, _, _, parent in lively if parent is not None}
     if not handed:
-        return handed
-    after = {key: before for key, state, before, _ in states if state in lifecycle.OPEN_TASKS}
-    return handed - delegation.awaited(after, after.keys() - handed)
+        return []
+    after = {key: before for _, key, _, before, _ in lively}
+    needed = delegation.awaited(after, after.keys() - handed.keys())
+    return [pk for key, pk in handed.items() if key not in needed]
 
 
-def _stop(goal: Goal, tasks: QuerySet[Task]) -> None:
+def _stop(goal: Goal, ids: Sequence[int]) -> None:
     """Stop work that nobody needs any more."""
-    keys = list(tasks.values_list("pk", flat=True))
+    tasks = Task.objects.filter(pk__in=ids)
     withdraw_questions(goal, tasks)
     queue.cancel(tasks)
-    for key in keys:
+    for pk in ids:
         reason = "Nobody waits for it any more."
-        streams.append(goal.pk, "task.cancelled", task_id=key, reason=reason)
+        streams.append(goal.pk, "task.cancelled", task_id=pk, reason=reason)
 
 
 def send_back(goal: Goal, task: Task, reasons: Sequence[str]) -> None:

@@ -3,7 +3,7 @@ from staff.models.budgets import Budget
 from staff.models.goals import Artifact, Goal, Plan
 from staff.models.nodes import Node
 from staff.models.people import ApiToken, Membership, SignInLink, User, Workspace
-from staff.models.records import Event, ModelCall, Outbox
+from staff.models.records import Event, EventArchive, ModelCall, Outbox
 from staff.models.work import Approval, Attempt, Effect, Question, Task
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "Budget",
     "Effect",
     "Event",
+    "EventArchive",
     "Goal",
     "Membership",
     "ModelCall",

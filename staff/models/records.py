@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import json
+import zlib
+from datetime import datetime
+
 from django.db import models
 
 from staff.models.goals import Goal
@@ -9,7 +13,7 @@ from staff.models.work import Task
 class Event(models.Model):
     """An append-only row on a goal's stream, numbered 1, 2, 3, ... without gaps."""
 
-    goal = models.ForeignKey(Goal, models.CASCADE, related_name="events")
+    goal = models.ForeignKey(Goal, models.CASCADE, related_name="events", db_index=False)
     seq = models.PositiveIntegerField()
     kind = models.CharField(max_length=40)
     task = models.ForeignKey(Task, models.SET_NULL, null=True, related_name="events")
@@ -23,6 +27,41 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.goal_id}:{self.seq} {self.kind}"
+
+
+class EventArchive(models.Model):
+    """Consecutive events of a goal that ended long ago, in one row in place of many.
+
+    body: the events' public form, a JSON list, zlib-compressed
+    """
+
+    goal = models.ForeignKey(Goal, models.CASCADE, related_name="event_archives", db_index=False)
+    first_seq = models.PositiveIntegerField()
+    last_seq = models.PositiveIntegerField()
+    body = models.BinaryField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["goal_id", "last_seq"]
+        constraints = [models.UniqueConstraint(fields=["goal", "last_seq"], name="archived_once")]
+
+    def __str__(self) -> str:
+        return f"{self.goal_id}:{self.first_seq}-{self.last_seq}"
+
+    def events(self) -> list[Event]:
+        """The events as they were, in order; they are no longer rows."""
+        return [
+            Event(
+                goal_id=self.goal_id,
+                seq=event["seq"],
+                kind=event["kind"],
+                task_id=event["task"],
+                actor=event["actor"],
+                data=event["data"],
+                created_at=datetime.fromisoformat(event["at"]),
+            )
+            for event in json.loads(zlib.decompress(self.body))
+        ]
 
 
 class Outbox(models.Model):

@@ -38,3 +38,17 @@ def test_migrations_are_complete(db):
     from django.core.management import call_command
 
     call_command("makemigrations", "--check", "--dry-run", verbosity=0)
+
+
+def test_streams_are_read_through_the_queries():
+    """Event rows are only a part of a stream: what ended long ago is in its archive."""
+    reading = ("Event.objects", "event_set", ".events.filter", ".events.all")
+    allowed = {"staff/queries.py", "staff/actions/archive.py"}
+    rooms = (CHECKOUT / room for room in ("staff", "orchestrator", "web", "deploy"))
+    found = {
+        str(path.relative_to(CHECKOUT))
+        for room in rooms
+        for path in room.rglob("*.py")
+        if any(word in path.read_text() for word in reading)
+    }
+    assert found <= allowed

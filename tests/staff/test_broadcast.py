@@ -101,6 +101,7 @@ def no_broker(settings):
 
 def test_without_a_broker_no_action_waits(no_broker, caplog, monkeypatch):
     monkeypatch.setattr(broadcast, "SEND_TIMEOUT_S", 0.2)
+    monkeypatch.setattr(broadcast, "COMPLAIN_EVERY_S", -1)
     monkeypatch.setattr(broadcast, "MOST_WAITING", 50)
     started = time.monotonic()
     commit(lambda: leave("goal.1", *range(120)))

@@ -7,7 +7,7 @@ from typing import Any
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.parsers import FormParser, MultiPartParser
@@ -164,9 +164,10 @@ def act(
         View.shape = shape
     name = "budget" if verb == "raise_budget" else verb
     View.__name__ = f"{name.capitalize()}Goal"
-    return extend_schema(
+    told = extend_schema(
         operation_id=f"{name}_goal", summary=summary, request=shape, responses=shapes.GoalLong
-    )(View)
+    )
+    return extend_schema_view(post=told)(View)
 
 
 Approve = act("approve", "Approve a plan, an edited plan, or open effects", shapes.Approve)

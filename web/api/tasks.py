@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.utils.translation import gettext as _
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -68,9 +68,8 @@ def act(
     if shape is not None:
         View.shape = shape
     View.__name__ = "".join(word.capitalize() for word in verb.split("_"))
-    return extend_schema(operation_id=verb, summary=summary, request=shape, responses=GoalLong)(
-        View
-    )
+    told = extend_schema(operation_id=verb, summary=summary, request=shape, responses=GoalLong)
+    return extend_schema_view(post=told)(View)
 
 
 PauseTask = act("pause_task", "Hold a task; one that runs is handed back within two seconds")

@@ -1,4 +1,6 @@
 import json
+import os
+import sys
 import time
 from decimal import Decimal, InvalidOperation
 
@@ -28,6 +30,10 @@ class Command(HouseCommand):
         inference.add_argument("--model", default=settings.DEFAULT_MODEL)
         invoices = benches.add_parser("invoices", help="the sample invoice goal in a running house")
         invoices.add_argument("--timeout", type=int, default=900, help="seconds")
+        orchestration = benches.add_parser(
+            "orchestration", help="the house without a model; it makes one of its own"
+        )
+        orchestration.add_argument("--scale", default="1.0", help="1.0 is the full figure")
 
     def handle(self, name, **options):
         self.stdout.write(json.dumps(getattr(self, name)(options), ensure_ascii=False))
@@ -44,6 +50,12 @@ class Command(HouseCommand):
         if path is None:
             raise CommandError(f"fetch it first: python manage.py models pull {wanted}")
         return bench.run(path, wanted)
+
+    def orchestration(self, options):
+        """Become the soak of that name, which ends with its own JSON object."""
+        os.chdir(settings.BASE_DIR)
+        command = [sys.executable, "-m", "deploy.soak", "orchestration"]
+        os.execv(sys.executable, [*command, "--scale", options["scale"]])
 
     def invoices(self, options):
         """Give the sample goal, wait, compare every total with the truth it was made from."""

@@ -8,9 +8,10 @@ from django.core.management.base import CommandError
 from django.utils import timezone
 
 from orchestrator import dispatch
+from staff import queries
 from staff.actions.goals import GoalRefused
 from staff.domain.lifecycle import OPEN_GOALS, GoalState
-from staff.models import Event, Goal
+from staff.models import Goal
 from web.management.house import HouseCommand, find_user, find_workspace
 
 
@@ -68,7 +69,7 @@ class Command(HouseCommand):
         """Print the stream as it grows; stop where the goal ends or waits for the boss."""
         seen = 0
         while True:
-            for event in Event.objects.filter(goal=goal, seq__gt=seen).select_related("task"):
+            for event in queries.events_after(goal.pk, seen, 500):
                 seen = event.seq
                 if line := as_line(event):
                     self.say(line)
