@@ -13,7 +13,7 @@ from django.conf import settings
 from orchestrator.agent.skills import load_skills
 from orchestrator.intake import GivenFile, keeping
 from orchestrator.tools.folder import GoalFolder
-from staff.actions import control, goals, tasks
+from staff.actions import control, goals, questions, tasks
 from staff.models import Approval, Goal, Plan, User, Workspace
 
 
@@ -65,6 +65,8 @@ retry = goals.retry
 rate = goals.rate
 raise_budget = goals.raise_budget
 
+answer = questions.answer
+
 pause_task = control.pause
 resume_task = control.resume
 cancel_task = control.cancel
@@ -80,6 +82,7 @@ def folder_of(goal: Goal) -> GoalFolder:
 
 __all__ = [
     "GivenFile",
+    "answer",
     "approve",
     "cancel",
     "folder_of",

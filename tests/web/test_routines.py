@@ -170,7 +170,7 @@ class TestPages:
         for n in range(12):
             routine = made.routine(boss, office, name=f"R{n}")
             triggers.run_now(routine, boss)
-        with django_assert_max_num_queries(9):
+        with django_assert_max_num_queries(10):
             desk.get("/routines")
 
 
