@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from orchestrator import heartbeat, planning, runtime
@@ -35,6 +35,7 @@ from staff.actions import calls, goals, questions, queue, tasks
 from staff.actions import planning as planning_of
 from staff.actions.calls import BudgetSpent
 from staff.actions.queue import Claim, StaleFence
+from staff.actions.streams import News
 from staff.actions.tasks import IntendedEffect
 from staff.domain import plans
 from staff.domain.retries import FailureKind
@@ -42,6 +43,7 @@ from staff.models import Agent, Artifact, Effect, Goal, Task
 
 logger = logging.getLogger(__name__)
 
+TELL_EVERY_S = 0.2
 SLICE_S = 30.0  # a job gives its thread back after this long, so that planning has its turn too
 
 
@@ -99,6 +101,7 @@ def carry_out(held: Claim) -> None:
             logger.info("%s", reason)
         except DatabaseError:  # the lease decides when it is taken up again
             logger.exception("the database went away during task %s", held.task_id)
+            connection.close()
         except Exception as reason:
             _give_up(held, reason)
 
@@ -181,12 +184,19 @@ class Work:
     def __init__(self, held: Claim, stop: StopSign):
         self.held = held
         self.stop = stop
-        self.task = Task.objects.select_related("agent", "goal__workspace").get(pk=held.task_id)
+        self.task = Task.objects.select_related("agent", "goal").get(pk=held.task_id)
         self.goal = self.task.goal
         self.folder = _folder(self.goal)
+        self._untold: list[News] = []
+        self._told_at = time.monotonic()
+        self._telling = threading.Lock()
 
     def run(self) -> None:
-        effects = self.intended() or self.intend()
+        try:
+            effects = self.intended() or self.intend()
+        finally:
+            if self._untold:
+                self.tell_now()  # what an attempt has shown stays, however it ends
         if not effects:
             return
         if reason := self.needs_approval(effects):
@@ -202,13 +212,26 @@ class Work:
         tasks.complete(self.held, answer, review)
 
     def tell(self, kind: str, **data: Any) -> None:
-        tasks.tell(self.held, kind, **data)
+        """Add an event to the stream; what comes in quick succession is written together."""
+        with self._telling:
+            self._untold.append(News(kind, data))
+        if time.monotonic() - self._told_at > TELL_EVERY_S:
+            self.tell_now()
+
+    def tell_now(self, *news: News) -> None:
+        """Write down what was not told yet, and then the given news."""
+        with self._telling:
+            tasks.tell(self.held, *self._untold, *news)
+            self._untold.clear()
+            self._told_at = time.monotonic()
 
     def fail(self, reason: str, lessons: Sequence[str] = ()) -> None:
         tasks.fail(self.held, reason, FailureKind.MODEL, lessons)
 
     def intended(self) -> list[Effect]:
         """Effects that an earlier attempt at this revision wrote down; they are not made anew."""
+        if self.held.fence == 1:
+            return []
         return list(self.task.effects.filter(revision=self.task.revision))
 
     def intend(self) -> list[Effect]:
@@ -224,10 +247,13 @@ class Work:
             if self.stop.is_set():
                 raise Stopped
             if isinstance(step, loop.GaveUp):
+                self.tell_now()
                 self.fail(step.reason, lessons=[step.reason])
                 return []
+            if isinstance(step, loop.Proposed):
+                return self.write_down(step)
             self.show(step)
-        return self.intended()
+        return []
 
     def show(self, step: loop.Step) -> None:
         match step:
@@ -235,17 +261,17 @@ class Work:
                 self.tell("program.written", source=step.source, origin=step.origin)
             case loop.ProgramFailed():
                 self.tell("program.failed", source=step.source, error=step.error)
-            case loop.Proposed():
-                for bad in step.problems:
-                    goals.report_file_problem(self.goal.pk, bad.name, bad.reason, self.task)
-                tasks.intend(
-                    self.held,
-                    [
-                        IntendedEffect(e.tool, e.arguments, e.digest, e.summary)
-                        for e in step.effects
-                    ],
-                    step.notes,
-                )
+
+    def write_down(self, proposed: loop.Proposed) -> list[Effect]:
+        """Put the intended effects on record, with all that was not told before."""
+        for bad in proposed.problems:
+            goals.report_file_problem(self.goal.pk, bad.name, bad.reason, self.task)
+        effects = [
+            IntendedEffect(each.tool, each.arguments, each.digest, each.summary)
+            for each in proposed.effects
+        ]
+        before, self._untold = self._untold, []
+        return tasks.intend(self.held, effects, proposed.notes, before)
 
     def needs_approval(self, effects: Sequence[Effect]) -> str:
         """Why the boss must see these effects first, or "".
@@ -255,6 +281,8 @@ class Work:
         without a yes.
         """
         written = {e.arguments["name"] for e in effects if "name" in e.arguments}
+        if not written:
+            return ""
         attached = set(
             self.goal.artifacts.filter(origin=Artifact.Origin.ATTACHED).values_list(
                 "name", flat=True
@@ -278,7 +306,7 @@ class Work:
                     raise Stopped
                 intended = Intended(effect.tool, effect.arguments, effect.summary)
                 perform = partial(registry.commit, intended, self.folder)
-                effect.result = tasks.commit(self.held, effect.pk, perform)
+                tasks.commit(self.held, effect, perform)
             results.append(effect.result or {})
         return results
 
@@ -292,7 +320,7 @@ class Work:
                 self.goal.pk,
                 self.task.pk,
                 f"task {self.task.pk}.{self.task.revision}",
-                partial(tasks.tell, self.held),
+                self.tell_now,
             ),
             stop=self.stop,
             owner=threading.get_ident(),

@@ -18,6 +18,7 @@ from django.db import connection
 from orchestrator.heartbeat import StopSign
 from orchestrator.inference.base import ChatModel, ChatRequest, Completion
 from staff.actions import calls
+from staff.actions.streams import News
 from staff.models import ModelCall
 
 COALESCE_S = 0.2
@@ -53,23 +54,22 @@ class RecordedModel:
         call = self._begin(digest, purpose, request)
         if call.recorded is not None:
             completion = _completion(call.recorded)
-            self.work.tell("model.text", call=digest[:12], text=completion.text)
-            self.work.tell("model.done", **_done(digest, completion, replayed=True))
+            self.work.tell(_text(digest, completion.text), _done(digest, completion, True))
             return completion
         room = call.room
         granted = replace(request, max_tokens=room.tokens or 1)
         if room.seconds is not None:
             granted = replace(granted, timeout_s=room.seconds)
         completion, unsaid = self._stream(digest, granted)
-        cut_short = self._cut_short(request, granted, completion)
-        events = [("model.text", {"call": digest[:12], "text": unsaid})] if unsaid else []
-        events.append(("model.done", _done(digest, completion, replayed=False)))
-        is_answer = not (cut_short or self.stop.is_set())
-        calls.settle(self.work, call, events, is_answer=is_answer, **asdict(completion))
+        resource = _cut_by(request, granted, completion)
+        news = [_text(digest, unsaid)] if unsaid else []
+        news.append(_done(digest, completion, False))
+        is_answer = not (resource or self.stop.is_set())
+        calls.settle(self.work, call, news, is_answer=is_answer, **asdict(completion))
         if self.stop.is_set():
             raise Stopped
-        if cut_short is not None:
-            raise cut_short
+        if resource:
+            raise calls.spent(call, resource)
         return completion
 
     def _begin(self, digest: str, purpose: str, request: ChatRequest) -> calls.Call:
@@ -98,19 +98,9 @@ class RecordedModel:
             for piece in stream:
                 pending += piece
                 if time.monotonic() - shown_at >= COALESCE_S:
-                    self.work.tell("model.text", call=digest[:12], text=pending)
+                    self.work.tell(_text(digest, pending))
                     pending, shown_at = "", time.monotonic()
             return stream.completion, pending
-
-    def _cut_short(
-        self, asked: ChatRequest, granted: ChatRequest, completion: Completion
-    ) -> calls.BudgetSpent | None:
-        """Why the answer ended too early, if a budget ended it."""
-        if completion.finish_reason == "length" and granted.max_tokens < asked.max_tokens:
-            return calls.spent(self.work, "tokens")
-        if completion.finish_reason == "deadline" and granted.timeout_s != asked.timeout_s:
-            return calls.spent(self.work, "seconds")
-        return None
 
     def _digest(self, request: ChatRequest) -> str:
         facts: dict[str, Any] = asdict(request)
@@ -124,6 +114,19 @@ def _completion(recorded: ModelCall) -> Completion:
     return Completion(**{field.name: getattr(recorded, field.name) for field in fields(Completion)})
 
 
-def _done(digest: str, completion: Completion, *, replayed: bool) -> dict[str, Any]:
+def _text(digest: str, text: str) -> News:
+    return News("model.text", {"call": digest[:12], "text": text})
+
+
+def _done(digest: str, completion: Completion, replayed: bool) -> News:
     costs = {name: value for name, value in asdict(completion).items() if name != "text"}
-    return {"call": digest[:12], "replayed": replayed, **costs}
+    return News("model.done", {"call": digest[:12], "replayed": replayed, **costs})
+
+
+def _cut_by(asked: ChatRequest, granted: ChatRequest, completion: Completion) -> str:
+    """Which budget ended the answer before its time, if one did."""
+    if completion.finish_reason == "length" and granted.max_tokens < asked.max_tokens:
+        return "tokens"
+    if completion.finish_reason == "deadline" and granted.timeout_s != asked.timeout_s:
+        return "seconds"
+    return ""

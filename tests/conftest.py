@@ -34,3 +34,20 @@ def outsider(db):
     user = User.objects.create_user("outsider", password="another long phrase")
     people.open_workspace(user, "Elsewhere")
     return user
+
+
+@pytest.fixture
+def give(office, boss):
+    """give(step("a"), step("b", "a"), priority=3) -> a goal that runs these steps."""
+    from staff.actions import goals, planning
+
+    def make(*steps, **options):
+        goal = goals.create(office, boss, "Do it", **options)
+        fence = planning.claim(goal.pk, 60)
+        body = {"source": "model", "summary": "", "steps": list(steps)}
+        planning.propose(goal.pk, fence, [planning.RankedPlan(body, 1.0, "")])
+        goals.approve_plan(goal.pk, boss)
+        goal.refresh_from_db()
+        return goal
+
+    return make

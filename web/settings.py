@@ -85,19 +85,16 @@ DATABASES = {
         **dj_database_url.parse(DATABASE_URL or NOT_RUNNING),
         "ATOMIC_REQUESTS": False,
         "CONN_MAX_AGE": 0,
+        "CONN_HEALTH_CHECKS": True,
     }
 }
-DATABASES["default"].setdefault("OPTIONS", {}).setdefault(
-    "options",
-    "-c statement_timeout=30s -c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
-)
-if env.integer("FORESTAFF_DB_POOL", 0):  # connections that a process keeps at most; 0: no pool
-    DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-    DATABASES["default"]["OPTIONS"]["pool"] = {
-        "min_size": 1,
-        "max_size": env.integer("FORESTAFF_DB_POOL", 0),
-        "timeout": 10,
-    }
+DATABASES["default"]["OPTIONS"] = {
+    # a worker's job and a page's request borrow a connection instead of opening one
+    "pool": {"min_size": 1, "max_size": env.integer("FORESTAFF_DB_CONNECTIONS", 16), "timeout": 20},
+    "options": "-c statement_timeout=30s -c lock_timeout=10s"
+    " -c idle_in_transaction_session_timeout=60s",
+    **DATABASES["default"].get("OPTIONS", {}),
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 CHANNEL_LAYERS = {

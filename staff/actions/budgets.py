@@ -12,15 +12,26 @@ from staff.models import Budget
 
 __all__ = ["BudgetSpent", "Busy", "Room", "chain", "open_budget", "release", "reserve", "settle"]
 
-CHAIN = """
+LINE = """
     WITH RECURSIVE line AS (
-        SELECT id, parent_id FROM staff_budget WHERE id = %s
+        SELECT id, parent_id FROM staff_budget WHERE id = %(budget)s
         UNION ALL
         SELECT b.id, b.parent_id FROM staff_budget b JOIN line ON b.id = line.parent_id
     )
+"""
+CHAIN = f"""
+    {LINE}
     SELECT id, token_cap, tokens_used, tokens_reserved, second_cap, seconds_used,
            seconds_reserved, step_cap, steps_used
     FROM staff_budget WHERE id IN (SELECT id FROM line) ORDER BY id FOR UPDATE
+"""
+SETTLE = f"""
+    {LINE}
+    UPDATE staff_budget SET
+        tokens_reserved = greatest(0, tokens_reserved - %(tokens_reserved)s),
+        seconds_reserved = greatest(0, seconds_reserved - %(seconds_reserved)s),
+        tokens_used = tokens_used + %(tokens)s, seconds_used = seconds_used + %(seconds)s
+    WHERE id IN (SELECT id FROM line)
 """
 OPEN_SECONDS = 3600.0  # what a call may reserve at the most
 
@@ -47,7 +58,7 @@ def open_budget(
 
 def chain(budget_id: int) -> list[tuple[int, Account]]:
     """A budget and those that it draws on, locked, the topmost first."""
-    return [(row[0], Account(*row[1:])) for row in sql.rows(CHAIN, [budget_id])]
+    return [(row[0], Account(*row[1:])) for row in sql.rows(CHAIN, {"budget": budget_id})]
 
 
 def reserve(
@@ -80,12 +91,15 @@ def take_step(budget_id: int) -> None:
 
 def settle(budget_id: int, *, reserved: tuple[int, float], tokens: int, seconds: float) -> None:
     """Give back what was reserved (tokens, seconds) and charge what was used."""
-    keys = [key for key, _ in chain(budget_id)]
     sql.rows(
-        "UPDATE staff_budget SET tokens_reserved = greatest(0, tokens_reserved - %s),"
-        " seconds_reserved = greatest(0, seconds_reserved - %s),"
-        " tokens_used = tokens_used + %s, seconds_used = seconds_used + %s WHERE id = ANY(%s)",
-        [*reserved, tokens, seconds, keys],
+        SETTLE,
+        {
+            "budget": budget_id,
+            "tokens_reserved": reserved[0],
+            "seconds_reserved": reserved[1],
+            "tokens": tokens,
+            "seconds": seconds,
+        },
     )
 
 

@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from django.db import transaction
 
 from staff.actions import budgets, sql
 from staff.actions.budgets import BudgetSpent, Busy, Room
+from staff.actions.streams import News
 from staff.models import ModelCall
 
 __all__ = ["BudgetSpent", "Busy", "Call", "Room", "Work", "begin", "settle"]
-
-Tell = Callable[..., None]
 
 RECORD = """
     INSERT INTO staff_modelcall
         (goal_id, task_id, scope, digest, purpose, model, is_settled, tokens_reserved,
          seconds_reserved, text, finish_reason, prompt_tokens, cached_tokens,
          completion_tokens, first_token_s, total_s, created_at)
-    VALUES (%s, %s, %s, %s, %s, %s, false, 0, 0, '', '', 0, 0, 0, 0, 0, now())
+    VALUES (%(goal)s, %(task)s, %(scope)s, %(digest)s, %(purpose)s, %(model)s, false, 0,
+            0, '', '', 0, 0, 0, 0, 0, now())
     ON CONFLICT (goal_id, scope, digest) DO UPDATE SET purpose = excluded.purpose
-    RETURNING id, is_settled, tokens_reserved, seconds_reserved, xmax = 0
+    RETURNING id, is_settled, tokens_reserved, seconds_reserved, xmax = 0 AS is_new,
+        (SELECT coalesce(t.budget_id, g.budget_id) FROM staff_goal g
+         LEFT JOIN staff_task t ON t.id = %(task)s WHERE g.id = %(goal)s)
 """
+
+
+class Tell(Protocol):
+    """Adds events to a goal's stream in the name of a piece of work. It locks the goal, and raises
+    if the work is no longer its own."""
+
+    def __call__(self, *news: News) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -33,8 +42,6 @@ class Work:
 
     task_id: None for the planning of the goal
     scope:   equal requests within it are one step ("task 7.0", "plan 1")
-    tell:    adds an event to the goal's stream in the name of this work; it raises if the work
-             is no longer its own, and locks the goal
     """
 
     goal_id: int
@@ -71,10 +78,11 @@ def begin(
     A step that an earlier attempt began and never finished is the same step; it is reserved anew
     but counted once. Raises BudgetSpent, or Busy while other calls hold what there is.
     """
-    work.tell("model.call", call=digest[:12], purpose=purpose, model=model)
-    keys = [work.goal_id, work.task_id, work.scope, digest]
-    pk, is_settled, tokens, seconds, is_new = sql.one(RECORD, [*keys, purpose, model]) or ()
-    budget_id = budget_of(work)
+    work.tell(News("model.call", {"call": digest[:12], "purpose": purpose, "model": model}))
+    asked = {"goal": work.goal_id, "task": work.task_id, "scope": work.scope, "digest": digest}
+    ((pk, is_settled, tokens, seconds, is_new, budget_id),) = sql.rows(
+        RECORD, asked | {"purpose": purpose, "model": model}
+    )
     if is_settled:
         recorded = ModelCall.objects.get(pk=pk)
         return Call(pk, budget_id, (0, 0.0), Room(None, None), recorded)
@@ -96,14 +104,13 @@ def begin(
 
 
 @transaction.atomic
-def settle(work: Work, call: Call, events: list[tuple[str, dict[str, Any]]], **said: Any) -> None:
+def settle(work: Work, call: Call, news: Sequence[News], **said: Any) -> None:
     """Charge a call for what it used, and keep its answer if it is one.
 
     said: the fields of a completion, and is_answer: false where the answer was cut off by a
           budget or a stop. Then the next attempt asks again; what was used is charged all the same.
     """
-    for kind, data in events:
-        work.tell(kind, **data)
+    work.tell(*news)
     is_answer = said.pop("is_answer")
     ModelCall.objects.filter(pk=call.pk).update(
         is_settled=is_answer, tokens_reserved=0, seconds_reserved=0, **said
@@ -112,22 +119,11 @@ def settle(work: Work, call: Call, events: list[tuple[str, dict[str, Any]]], **s
     budgets.settle(call.budget_id, reserved=call.reserved, tokens=spent, seconds=said["total_s"])
 
 
-def spent(work: Work, resource: str) -> BudgetSpent:
+def spent(call: Call, resource: str) -> BudgetSpent:
     """The cap that an answer ran into: the one with the least left."""
-    accounts = [account for _, account in budgets.chain(budget_of(work))]
+    accounts = [account for _, account in budgets.chain(call.budget_id)]
     if resource == "seconds":
         left = {a.second_cap - a.seconds_used: a.second_cap for a in accounts if a.second_cap}
     else:
         left = {a.token_cap - a.tokens_used: a.token_cap for a in accounts if a.token_cap}
     return BudgetSpent(resource, left[min(left)])
-
-
-def budget_of(work: Work) -> int:
-    """The budget that the work draws on: its task's own, else the goal's."""
-    found = sql.one(
-        "SELECT coalesce(t.budget_id, g.budget_id) FROM staff_goal g"
-        " LEFT JOIN staff_task t ON t.id = %s WHERE g.id = %s",
-        [work.task_id, work.goal_id],
-    )
-    assert found is not None
-    return int(found[0])

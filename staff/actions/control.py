@@ -67,7 +67,8 @@ def rerun(task_id: int, boss: User, note: str = "") -> None:
 
 @transaction.atomic
 def release(task_id: int, boss: User) -> None:
-    """Let a dead letter try again where it stopped, with all its tries before it."""
+    """Let a dead letter try again where it stopped, with all its tries before it, and with it
+    what was cancelled because it failed."""
     goal, task = _locked(task_id)
     if task.state != TaskState.FAILED:
         raise GoalRefused("Only a failed task can be released.")
@@ -75,6 +76,7 @@ def release(task_id: int, boss: User) -> None:
         progress.reopen(goal)
     streams.append(goal.pk, "task.released", task_id=task_id, actor=boss.get_username())
     progress.take_up(goal, Task.objects.filter(pk=task_id))
+    progress.take_up(goal, Task.objects.filter(goal=goal, state=TaskState.CANCELLED))
     progress.go_on(goal)
 
 

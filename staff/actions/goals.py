@@ -182,8 +182,7 @@ def resume(goal_id: int, boss: User) -> None:
 def cancel(goal_id: int, boss: User) -> None:
     """Stop a goal for good. Running attempts see it within two seconds; what was made stays."""
     goal = streams.lock_goal(goal_id)
-    progress.move(goal, GoalState.CANCELLED)
-    progress.end(goal)
+    progress.end(goal, GoalState.CANCELLED)
     every = Task.objects.filter(goal=goal)
     queue.cancel(every)
     progress.withdraw_questions(goal)

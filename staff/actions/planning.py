@@ -10,6 +10,7 @@ from django.db import transaction
 
 from staff.actions import budgets, outbox, progress, sql, streams
 from staff.actions.queue import StaleFence
+from staff.actions.streams import News
 from staff.domain.lifecycle import GoalState
 from staff.models import Goal, Plan, Question
 
@@ -52,9 +53,9 @@ def renew(goal_id: int, fence: int, lease_s: float) -> bool:
 
 
 @transaction.atomic(savepoint=False)
-def tell(goal_id: int, fence: int, kind: str, **data: Any) -> None:
-    """Add an event in the name of a planner. Raises StaleFence if the planning is another's."""
-    streams.append(goal_id, kind, **data)
+def tell(goal_id: int, fence: int, *news: News) -> None:
+    """Add events in the name of a planner. Raises StaleFence if the planning is another's."""
+    streams.append_all(goal_id, news)
     _check(goal_id, fence)
 
 

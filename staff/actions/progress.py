@@ -54,26 +54,37 @@ def _assign(staff: Sequence[Agent], role: str) -> Agent | None:
 
 def go_on(goal: Goal) -> None:
     """Start what nothing stands in the way of any more, and end the goal if nothing is left."""
-    tasks = list(Task.objects.filter(goal=goal).select_related("parent"))
-    dead = [t for t in tasks if t.state == TaskState.FAILED and t.parent_id is None]
-    if dead:
-        queue.cancel(Task.objects.filter(goal=goal))
-        withdraw_questions(goal)
-        fail(goal, f"{dead[0].title}: {dead[0].failure}")
+    tasks = Task.objects.filter(goal=goal)
+    states = list(tasks.values_list("key", "state", "after", "parent_id"))
+    if any(state == TaskState.FAILED and parent is None for _, state, _, parent in states):
+        _give_up(goal)
         return
-    over = {t.key for t in tasks if t.state == TaskState.DONE}
-    over |= {t.key for t in tasks if t.parent_id and t.state in lifecycle.STOPPED_TASKS}
-    for task in tasks:
-        if task.state == TaskState.WAITING and set(task.after) <= over:
-            queue.put(goal, task)
-    if any(t.state in lifecycle.OPEN_TASKS for t in tasks):
+    over = {
+        key
+        for key, state, _, parent in states
+        if state == TaskState.DONE or (parent is not None and state in lifecycle.STOPPED_TASKS)
+    }
+    free = [
+        key for key, state, after, _ in states if state == TaskState.WAITING and set(after) <= over
+    ]
+    for task in tasks.filter(key__in=free) if free else ():
+        queue.put(goal, task)
+    if any(state in lifecycle.OPEN_TASKS for _, state, _, _ in states):
         return
-    if any(t.state == TaskState.DONE for t in tasks):
-        finish(goal, _last_word(goal, tasks))
+    if any(state == TaskState.DONE for _, state, _, _ in states):
+        finish(goal, _last_word(goal))
     else:
-        move(goal, GoalState.CANCELLED)
-        end(goal)
+        end(goal, GoalState.CANCELLED)
         streams.append(goal.pk, "goal.cancelled")
+
+
+def _give_up(goal: Goal) -> None:
+    """One of the goal's own tasks is a dead letter: nothing more is started."""
+    tasks = Task.objects.filter(goal=goal)
+    dead = tasks.filter(state=TaskState.FAILED, parent=None).order_by("position")[0]
+    queue.cancel(tasks)
+    withdraw_questions(goal)
+    fail(goal, f"{dead.title}: {dead.failure}")
 
 
 def send_back(goal: Goal, task: Task, reasons: Sequence[str]) -> None:
@@ -135,24 +146,23 @@ def withdraw_questions(goal: Goal, tasks: QuerySet[Task] | None = None) -> None:
 def fail(goal: Goal, reason: str) -> None:
     """End a locked goal as failed, with the reason in plain words."""
     goal.failure = reason
-    move(goal, GoalState.FAILED, "failure")
-    end(goal)
+    end(goal, GoalState.FAILED, "failure")
     streams.append(goal.pk, "goal.failed", reason=reason)
 
 
 def finish(goal: Goal, answer: str) -> None:
     """End a locked goal as done."""
     goal.answer = answer
-    move(goal, GoalState.DONE, "answer")
-    end(goal)
+    end(goal, GoalState.DONE, "answer")
     streams.append(goal.pk, "goal.done", answer=answer)
 
 
-def _last_word(goal: Goal, tasks: Sequence[Task]) -> str:
+def _last_word(goal: Goal) -> str:
     """The last word of the work itself (not of its review), or the list of what was made."""
-    for task in sorted(tasks, key=lambda task: -task.position):
-        if task.answer and not task.reviews and task.parent_id is None:
-            return task.answer
+    answers = Task.objects.filter(goal=goal, reviews="", parent=None).exclude(answer="")
+    last = answers.order_by("-position").values_list("answer", flat=True).first()
+    if last is not None:
+        return last
     names = Artifact.objects.filter(goal=goal, origin=Artifact.Origin.MADE)
     return "Made " + ", ".join(artifact.name for artifact in names) + "."
 
@@ -164,10 +174,13 @@ def nudge_planning(goal: Goal) -> None:
 
 
 def move(goal: Goal, wanted: GoalState, *also: str) -> None:
+    """Take a legal step. also: names of other changed fields that are saved with it."""
     lifecycle.check_goal(goal.pk, goal.state, wanted)
     goal.state = wanted
     goal.save(update_fields=["state", *also])
 
 
-def end(goal: Goal) -> None:
-    Goal.objects.filter(pk=goal.pk).update(ended_at=timezone.now(), is_paused=False)
+def end(goal: Goal, wanted: GoalState, *also: str) -> None:
+    """Take a legal step to an end."""
+    goal.ended_at, goal.is_paused = timezone.now(), False
+    move(goal, wanted, "ended_at", "is_paused", *also)

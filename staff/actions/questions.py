@@ -13,16 +13,15 @@ from staff.models import Question
 @transaction.atomic
 def ask_for_budget(held: Claim, reason: str) -> None:
     """A cap is reached: the task waits until the boss raises it (`goals.raise_budget`)."""
-    _, task = queue.locked(held)
+    queue.lock(held)
     question = Question.objects.create(
         goal_id=held.goal_id,
-        task=task,
+        task_id=held.task_id,
         kind=Question.Kind.BUDGET,
         request=f"budget {held.fence}",
         text=reason,
     )
-    queue.end_attempt(held, AttemptState.ASKING)
-    queue.move(task, TaskState.ASKING)
+    queue.let_go(held, TaskState.ASKING, AttemptState.ASKING)
     streams.append(
-        held.goal_id, "budget.spent", task_id=task.pk, question=question.pk, reason=reason
+        held.goal_id, "budget.spent", task_id=held.task_id, question=question.pk, reason=reason
     )

@@ -49,7 +49,7 @@ CLAIM = f"""
             worker = %(worker)s, lease_until = now() + %(lease)s * interval '1 second',
             started_at = coalesce(started_at, now())
         FROM best WHERE t.id = best.id
-        RETURNING t.id, t.goal_id, t.fence, t.attempts_made, t.agent_id
+        RETURNING t.id, t.goal_id, t.fence, t.revision, t.attempts_made, t.agent_id
     ), nudged AS (
         DELETE FROM staff_outbox o USING taken
         WHERE o.job = 'run_task' AND o.subject_id = taken.id
@@ -58,7 +58,7 @@ CLAIM = f"""
             (task_id, fence, worker, started_at, state, failure_kind, error)
         SELECT id, fence, %(worker)s, now(), 'running', '', '' FROM taken
     )
-    SELECT taken.id, goal_id, fence, attempts_made, a.id, a.name, a.concurrency
+    SELECT taken.id, goal_id, fence, revision, attempts_made, a.id, a.name, a.concurrency
     FROM taken LEFT JOIN staff_agent a ON a.id = agent_id
 """
 ANY_CLAIMABLE = f"""
@@ -76,11 +76,12 @@ class StaleFence(Exception):
 
 @dataclass(frozen=True)
 class Claim:
-    """The right to work on a task until the lease ends."""
+    """The right to work on one revision of a task until the lease ends."""
 
     task_id: int
     goal_id: int
     fence: int
+    revision: int = 0
 
 
 def put(goal: Goal, task: Task, *also: str, not_before: datetime | None = None) -> None:
@@ -126,12 +127,12 @@ def _claim(asked: dict[str, object]) -> Claim | None:
         taken = sql.one(CLAIM, asked)
         if taken is None:
             return None
-        task_id, goal_id, fence, attempt, agent_id, agent, limit = taken
+        task_id, goal_id, fence, revision, attempt, agent_id, agent, limit = taken
         if limit is not None and _is_over(agent_id, limit):
             transaction.set_rollback(True)  # another worker was quicker; ours is undone
             return None
         streams.append(goal_id, "task.started", task_id=task_id, actor=agent or "", attempt=attempt)
-    return Claim(task_id, goal_id, fence)
+    return Claim(task_id, goal_id, fence, revision)
 
 
 def _is_over(agent_id: int, limit: int) -> bool:
@@ -192,14 +193,24 @@ def check(held: Claim) -> None:
         [held.task_id, held.fence],
     )
     if found is None:
-        raise StaleFence(f"task {held.task_id}: fence {held.fence} is stale")
+        raise _stale(held)
+
+
+def lock(held: Claim) -> None:
+    """Lock the goal of a claim. Raises StaleFence if the claim does not stand any more."""
+    sql.rows("SELECT 1 FROM staff_goal WHERE id = %s FOR UPDATE", [held.goal_id])
+    check(held)
 
 
 def locked(held: Claim) -> tuple[Goal, Task]:
     """The locked goal and task of a claim that still stands. Raises StaleFence if it does not."""
-    goal = streams.lock_goal(held.goal_id)
-    check(held)
-    return goal, Task.objects.get(pk=held.task_id)
+    sql.rows("SELECT 1 FROM staff_goal WHERE id = %s FOR UPDATE", [held.goal_id])
+    task = Task.objects.select_related("goal").filter(
+        pk=held.task_id, fence=held.fence, state=TaskState.RUNNING
+    )
+    for found in task:
+        return found.goal, found
+    raise _stale(held)
 
 
 @transaction.atomic
@@ -277,6 +288,20 @@ def cancel(tasks: QuerySet[Task]) -> None:
         outbox.drop("run_task", task.pk)
 
 
+def let_go(held: Claim, wanted: TaskState, ended: AttemptState, **changes: object) -> None:
+    """End an attempt and its task's running. The goal is locked and the claim checked already."""
+    lifecycle.check_task(held.task_id, TaskState.RUNNING, wanted)
+    end_attempt(held, ended)
+    is_over = wanted not in lifecycle.OPEN_TASKS
+    Task.objects.filter(pk=held.task_id).update(
+        state=wanted,
+        lease_until=None,
+        worker="",
+        ended_at=timezone.now() if is_over else None,
+        **changes,
+    )
+
+
 def end_attempt(held: Claim, state: AttemptState, kind: str = "", error: str = "") -> None:
     """Close an attempt, once; what it had reserved is free again."""
     running = Attempt.objects.filter(
@@ -294,6 +319,10 @@ def position(task: Task) -> int | None:
         state=TaskState.READY, start_by__lt=task.start_by, goal__is_paused=False, is_paused=False
     )
     return before.count() + 1
+
+
+def _stale(held: Claim) -> StaleFence:
+    return StaleFence(f"task {held.task_id}: fence {held.fence} is stale")
 
 
 def _return(goal: Goal, task: Task, *also: str, delay_s: float = 0) -> None:

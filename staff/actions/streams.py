@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,12 +17,24 @@ from staff.models import Event, Goal
 
 APPEND = """
     WITH stream AS (
-        UPDATE staff_goal SET last_seq = last_seq + 1 WHERE id = %s RETURNING last_seq
+        UPDATE staff_goal SET last_seq = last_seq + %(count)s WHERE id = %(goal)s
+        RETURNING last_seq - %(count)s AS last_seq
     )
     INSERT INTO staff_event (goal_id, seq, kind, task_id, actor, data, created_at)
-    SELECT %s, last_seq, %s, %s, %s, %s::jsonb, clock_timestamp() FROM stream
-    RETURNING seq, data::text, created_at
+    SELECT %(goal)s, last_seq + place, kind, %(task)s, actor, data::jsonb, clock_timestamp()
+    FROM stream, unnest(%(kinds)s::text[], %(actors)s::text[], %(bodies)s::text[])
+        WITH ORDINALITY AS news (kind, actor, data, place)
+    RETURNING seq, kind, task_id, actor, data::text, created_at
 """
+
+
+@dataclass(frozen=True)
+class News:
+    """An event that is to be appended. data: JSON."""
+
+    kind: str
+    data: Mapping[str, Any]
+    actor: str = ""
 
 
 def lock_goal(goal_id: int) -> Goal:
@@ -31,20 +45,38 @@ def lock_goal(goal_id: int) -> Goal:
 def append(
     goal_id: int, kind: str, *, task_id: int | None = None, actor: str = "", **data: Any
 ) -> None:
-    """Add the next event to a goal's stream and tell the pages that follow it.
+    """Add the next event to a goal's stream and tell the pages that follow it. See append_all."""
+    append_all(goal_id, [News(kind, data, actor)], task_id)
 
-    The stream's row is locked by it. Raises TransactionManagementError outside a transaction,
-    Goal.DoesNotExist for an unknown goal.
+
+def append_all(goal_id: int, news: Sequence[News], task_id: int | None = None) -> None:
+    """Add the next events to a goal's stream, in order, and tell the pages that follow it.
+
+    The goal's row is locked by it until the transaction ends. Raises TransactionManagementError
+    outside a transaction, Goal.DoesNotExist for an unknown goal.
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("an event belongs to a transaction")
-    body = json.dumps(data, cls=DjangoJSONEncoder)
-    made = sql.one(APPEND, [goal_id, goal_id, kind, task_id, actor, body])
-    if made is None:
+    if not news:
+        return
+    made = sql.rows(
+        APPEND,
+        {
+            "goal": goal_id,
+            "task": task_id,
+            "count": len(news),
+            "kinds": [each.kind for each in news],
+            "actors": [each.actor for each in news],
+            "bodies": [json.dumps(each.data, cls=DjangoJSONEncoder) for each in news],
+        },
+    )
+    if not made:
         raise Goal.DoesNotExist(f"there is no goal {goal_id}")
-    seq, stored, created_at = made  # the live form is the stored one, to the last key
-    event = public(seq, kind, task_id, actor, json.loads(stored), created_at)
-    broadcast.after_commit(broadcast.goal_group(goal_id), "goal.events", event)
+    group = broadcast.goal_group(goal_id)
+    for seq, kind, task, actor, stored, created_at in sorted(made):
+        data = json.loads(stored)  # the live form is the stored one, to the last key
+        event = public(seq, kind, task, actor, data, created_at)
+        broadcast.after_commit(group, "goal.events", event)
 
 
 def as_json(event: Event) -> dict[str, Any]:

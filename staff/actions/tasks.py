@@ -17,6 +17,7 @@ from django.utils import timezone
 from staff.actions import progress, queue, streams
 from staff.actions.goals import GoalRefused
 from staff.actions.queue import Claim, StaleFence
+from staff.actions.streams import News
 from staff.domain.lifecycle import AttemptState, TaskState
 from staff.domain.retries import FailureKind
 from staff.models import Approval, Artifact, Effect, Goal, Task, User
@@ -35,21 +36,34 @@ class IntendedEffect:
 
 
 @transaction.atomic(savepoint=False)
-def tell(held: Claim, kind: str, **data: Any) -> None:
-    """Add an event to the stream in the name of a live attempt."""
-    streams.append(held.goal_id, kind, task_id=held.task_id, **data)
+def tell(held: Claim, *news: News) -> None:
+    """Add events to the stream in the name of a live attempt."""
+    streams.append_all(held.goal_id, news, held.task_id)
     queue.check(held)
 
 
 @transaction.atomic
-def intend(held: Claim, effects: Sequence[IntendedEffect], notes: Sequence[str]) -> list[Effect]:
-    """Write down what is about to be changed, before any of it is."""
-    _, task = queue.locked(held)
-    Effect.objects.filter(task=task, revision=task.revision).delete()
-    made = Effect.objects.bulk_create(
+def intend(
+    held: Claim,
+    effects: Sequence[IntendedEffect],
+    notes: Sequence[str],
+    before: Sequence[News] = (),
+) -> list[Effect]:
+    """Write down what is about to be changed, before any of it is.
+
+    before: what the attempt has to tell first
+    """
+    shown = [{"tool": effect.tool, "summary": effect.summary} for effect in effects]
+    intended = News("effects.intended", {"effects": shown, "notes": list(notes)})
+    tell(held, *before, intended)
+    if held.fence > 1:
+        Effect.objects.filter(task_id=held.task_id, revision=held.revision).delete()
+    if notes or held.fence > 1:
+        Task.objects.filter(pk=held.task_id).update(notes=list(notes))
+    return Effect.objects.bulk_create(
         Effect(
-            task=task,
-            revision=task.revision,
+            task_id=held.task_id,
+            revision=held.revision,
             position=position,
             tool=effect.tool,
             arguments=effect.arguments,
@@ -58,30 +72,18 @@ def intend(held: Claim, effects: Sequence[IntendedEffect], notes: Sequence[str])
         )
         for position, effect in enumerate(effects)
     )
-    if task.notes != list(notes):
-        task.notes = list(notes)
-        task.save(update_fields=["notes"])
-    streams.append(
-        held.goal_id,
-        "effects.intended",
-        task_id=task.pk,
-        effects=[{"tool": effect.tool, "summary": effect.summary} for effect in effects],
-        notes=list(notes),
-    )
-    return made
 
 
 @transaction.atomic
 def ask(held: Claim, reason: str, digest: str) -> None:
     """Put the intended effects before the boss and let go of the task until the answer."""
-    _, task = queue.locked(held)
+    queue.lock(held)
     approval = Approval.objects.create(
-        goal_id=held.goal_id, task=task, reason=reason, digest=digest
+        goal_id=held.goal_id, task_id=held.task_id, reason=reason, digest=digest
     )
-    queue.end_attempt(held, AttemptState.ASKING)
-    queue.move(task, TaskState.ASKING)
+    queue.let_go(held, TaskState.ASKING, AttemptState.ASKING)
     streams.append(
-        held.goal_id, "approval.asked", task_id=task.pk, approval=approval.pk, reason=reason
+        held.goal_id, "approval.asked", task_id=held.task_id, approval=approval.pk, reason=reason
     )
 
 
@@ -116,55 +118,57 @@ def decide(approval_id: int, boss: User, *, granted: bool, note: str = "") -> Ap
 
 
 @transaction.atomic
-def commit(held: Claim, effect_id: int, perform: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+def commit(held: Claim, effect: Effect, perform: Callable[[], dict[str, Any]]) -> None:
     """Perform an intended effect and record it with the file that it made, once.
 
     It is performed while the claim is known to stand and nothing else can change the goal, so a
     worker that was given up for dead changes no file. Should this process die in between, the
     next attempt performs the same effect again, with the same result.
     """
-    _, task = queue.locked(held)
-    effect = Effect.objects.get(pk=effect_id)
-    if effect.committed_at is not None:
-        return dict(effect.result or {})
-    result = perform()
-    Effect.objects.filter(pk=effect_id).update(result=result, committed_at=timezone.now())
-    streams.append(
-        held.goal_id,
-        "effect.committed",
-        task_id=task.pk,
-        tool=effect.tool,
-        summary=effect.summary,
-        result=result,
+    queue.lock(held)
+    effect.result, effect.committed_at = perform(), timezone.now()
+    Effect.objects.filter(pk=effect.pk).update(
+        result=effect.result, committed_at=effect.committed_at
     )
-    if "file" in result:
-        artifact, _ = Artifact.objects.update_or_create(
-            goal_id=held.goal_id,
-            name=result["file"],
-            defaults={
-                "task": task,
-                "origin": Artifact.Origin.MADE,
-                "size_bytes": result["size_bytes"],
-                "sha256": result["sha256"],
-            },
-        )
-        streams.append(
-            held.goal_id, "artifact.made", task_id=task.pk, artifact=artifact.pk, file=artifact.name
-        )
-    return result
+    told = {"tool": effect.tool, "summary": effect.summary, "result": effect.result}
+    news = [News("effect.committed", told)]
+    if "file" in effect.result:
+        artifact = _keep(held, effect.result)
+        news.append(News("artifact.made", {"artifact": artifact.pk, "file": artifact.name}))
+    streams.append_all(held.goal_id, news, held.task_id)
+
+
+def _keep(held: Claim, made: dict[str, Any]) -> Artifact:
+    """The artifact of a file that a task has written; one there is of each name in a goal."""
+    artifact = Artifact(
+        goal_id=held.goal_id,
+        task_id=held.task_id,
+        origin=Artifact.Origin.MADE,
+        name=made["file"],
+        size_bytes=made["size_bytes"],
+        sha256=made["sha256"],
+        updated_at=timezone.now(),
+    )
+    (kept,) = Artifact.objects.bulk_create(
+        [artifact],
+        update_conflicts=True,
+        unique_fields=["goal", "name"],
+        update_fields=["task", "origin", "size_bytes", "sha256", "updated_at"],
+    )
+    return kept
 
 
 @transaction.atomic
 def complete(held: Claim, answer: str, review: dict[str, Any] | None = None) -> None:
     """Finish a task whose evidence was checked; unblock its successors, end the goal, or send
     the reviewed work back."""
-    goal, task = queue.locked(held)
-    task.answer = answer
-    queue.end_attempt(held, AttemptState.DONE)
-    queue.move(task, TaskState.DONE, "answer")
-    streams.append(held.goal_id, "task.done", task_id=task.pk, answer=answer)
+    goal = streams.lock_goal(held.goal_id)
+    queue.check(held)
+    queue.let_go(held, TaskState.DONE, AttemptState.DONE, answer=answer)
+    streams.append(held.goal_id, "task.done", task_id=held.task_id, answer=answer)
     if review and not review.get("accepted", True):
-        _object(goal, task, [str(reason) for reason in review.get("reasons", [])])
+        reasons = [str(reason) for reason in review.get("reasons", [])]
+        _object(goal, Task.objects.get(pk=held.task_id), reasons)
     progress.go_on(goal)
 
 

@@ -6,6 +6,7 @@ import io
 
 from orchestrator import dispatch
 from staff.actions import planning, queue, tasks
+from staff.actions.streams import News
 from staff.domain.plans import Plan, PlanStep
 from staff.models import Goal, Task
 
@@ -95,12 +96,12 @@ def work(goal: Goal, held: queue.Claim) -> None:
     """One task from its program to its evidence."""
     task = Task.objects.get(pk=held.task_id)
     name = task.outputs[0]
-    tasks.tell(held, "program.written", source="finish('x')", origin="skill")
+    tasks.tell(held, News("program.written", {"source": "finish('x')", "origin": "skill"}))
     tasks.intend(held, [effect(name)], [])
     content = (SUMMARY if name.endswith(".md") else "vendor,sum\r\nBirch,120.50\r\n").encode()
     dispatch.folder_of(goal).write(name, content)
     result = {"file": name, "size_bytes": len(content), "sha256": "0" * 64}
-    tasks.commit(held, task.effects.get().pk, lambda: result)
+    tasks.commit(held, task.effects.get(), lambda: result)
     tasks.complete(held, f"Made **{name}**.")
 
 

@@ -9,6 +9,7 @@ import pytest
 from django.conf import settings
 
 from staff.actions import tasks
+from staff.actions.streams import News
 from staff.models import Task
 from tests.web import made
 from tests.web.conftest import browser_of
@@ -42,7 +43,7 @@ def page(boss, live_server, monkeypatch):
 
 def say(held, *words):
     for word in words:
-        tasks.tell(held, "model.text", call="c1", text=f"{word} ")
+        tasks.tell(held, News("model.text", {"call": "c1", "text": f"{word} "}))
 
 
 def spoken(page):
@@ -58,7 +59,9 @@ def test_plans_approval_words_and_reload(page, boss, office):
     assert page.locator("#needs .candidate").count() == 0
 
     held = made.claimed(goal)
-    tasks.tell(held, "model.call", call="c1", purpose="read birch.txt", model="tiny")
+    tasks.tell(
+        held, News("model.call", {"call": "c1", "purpose": "read birch.txt", "model": "tiny"})
+    )
     say(held, *WORDS[:20])
     page.wait_for_selector(".entry.speaking:has-text('word19')")
     assert page.locator(".work-head", has_text="Total 0").count() == 1

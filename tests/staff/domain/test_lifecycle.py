@@ -3,19 +3,33 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from staff.domain.lifecycle import (
+    ATTEMPT_STEPS,
     GOAL_STEPS,
     OPEN_GOALS,
     OPEN_TASKS,
+    PLAN_STEPS,
     TASK_STEPS,
+    AttemptState,
     GoalState,
     IllegalTransition,
+    PlanState,
     TaskState,
+    check_attempt,
     check_goal,
+    check_plan,
     check_task,
 )
 
 
-@pytest.mark.parametrize(("steps", "states"), [(GOAL_STEPS, GoalState), (TASK_STEPS, TaskState)])
+@pytest.mark.parametrize(
+    ("steps", "states"),
+    [
+        (GOAL_STEPS, GoalState),
+        (PLAN_STEPS, PlanState),
+        (TASK_STEPS, TaskState),
+        (ATTEMPT_STEPS, AttemptState),
+    ],
+)
 def test_every_state_has_its_steps_and_leads_only_to_known_states(steps, states):
     assert set(steps) == set(states)
     assert all(target in set(states) for targets in steps.values() for target in targets)
@@ -56,3 +70,18 @@ def test_an_open_goal_can_always_be_cancelled(state):
 @pytest.mark.parametrize("state", OPEN_TASKS)
 def test_an_open_task_can_always_be_cancelled(state):
     check_task(1, state, TaskState.CANCELLED)
+
+
+@given(st.sampled_from(AttemptState), st.sampled_from(AttemptState))
+def test_an_attempt_ends_once(state, wish):
+    if state is AttemptState.RUNNING and wish is not AttemptState.RUNNING:
+        check_attempt(1, state, wish)
+    else:
+        with pytest.raises(IllegalTransition):
+            check_attempt(1, state, wish)
+
+
+def test_a_plan_is_decided_once():
+    check_plan(1, PlanState.PROPOSED, PlanState.ADOPTED)
+    with pytest.raises(IllegalTransition):
+        check_plan(1, PlanState.REJECTED, PlanState.ADOPTED)

@@ -1,0 +1,63 @@
+"""What a worker does with its messages, and the relay with the outbox, on the real broker."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from orchestrator import execution, tasks
+from orchestrator.celery import app
+from orchestrator.relay import relay_once
+from staff.actions import goals
+from staff.models import Event, Outbox
+from tests.steps import step, task_of
+
+
+@pytest.mark.parametrize("wrong", [None, "7", -1, 0, True, 2**70, {"id": 1}, "'; DROP TABLE"])
+@pytest.mark.django_db
+def test_a_malformed_message_is_ignored_with_a_line_in_the_log(wrong, caplog):
+    with caplog.at_level(logging.WARNING):
+        tasks.run_task(wrong)
+        tasks.plan_goal(wrong)
+    assert len([r for r in caplog.records if "ignored a message" in r.message]) == 2
+
+
+@pytest.mark.django_db
+def test_a_message_for_what_does_not_exist_does_nothing(caplog):
+    tasks.run_task(987654321)
+    tasks.plan_goal(987654321)
+    assert not Event.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_replayed_message_has_no_second_effect(give, monkeypatch):
+    goal = give(step("a"))
+    done = []
+    monkeypatch.setattr(execution, "carry_out", lambda held: done.append(held.task_id))
+    for _ in range(3):
+        tasks.run_task(task_of(goal, "a").pk)
+    assert done == [task_of(goal, "a").pk]
+
+
+@pytest.mark.django_db
+def test_a_message_wakes_a_worker_which_takes_what_is_most_pressing(give, monkeypatch):
+    low, urgent = give(step("a"), priority=0), give(step("a"), priority=3)
+    done = []
+    monkeypatch.setattr(execution, "carry_out", lambda held: done.append(held.goal_id))
+    tasks.run_task(task_of(low, "a").pk)
+    assert done == [urgent.pk, low.pk]
+
+
+@pytest.mark.django_db
+def test_the_relay_sends_ids_and_nothing_else(office, boss):
+    goal = goals.create(office, boss, "Do it")
+    with app.connection_or_acquire() as connection:
+        connection.default_channel.queue_purge("staff")
+    assert relay_once() == 1 and relay_once() == 0
+    with app.connection_or_acquire() as connection:
+        message = connection.default_channel.basic_get("staff", no_ack=True)
+    assert message.headers["task"] == "orchestrator.tasks.plan_goal"
+    args, kwargs, _ = message.decode()
+    assert (args, kwargs) == ([goal.pk], {})
+    assert Outbox.objects.get().sends == 1
