@@ -5,6 +5,7 @@ from staff.models.nodes import Node
 from staff.models.people import ApiToken, Membership, SignInLink, User, Workspace
 from staff.models.records import Event, EventArchive, ModelCall, Outbox
 from staff.models.routines import Firing, Routine, Sighting
+from staff.models.search import GoalSearch
 from staff.models.work import Approval, Attempt, Effect, Question, Task
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "EventArchive",
     "Firing",
     "Goal",
+    "GoalSearch",
     "Membership",
     "ModelCall",
     "Node",
