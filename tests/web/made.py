@@ -9,7 +9,7 @@ from staff.actions import planning, queue, tasks
 from staff.actions.streams import News
 from staff.domain.plans import Plan, PlanStep
 from staff.domain.retries import BACKOFF_S, FailureKind
-from staff.models import Goal, Task
+from staff.models import Budget, Goal, Task
 
 SUMMARY = (
     "# Totals\n\n| Vendor | Sum |\n| --- | ---: |\n| Birch | 120.50 |\n\n<script>x()</script>\n"
@@ -118,3 +118,8 @@ def work(goal: Goal, held: queue.Claim) -> None:
 
 def effect(name: str) -> tasks.IntendedEffect:
     return tasks.IntendedEffect("write_csv", {"name": name}, "digest", f"write {name}: 1 row")
+
+
+def use(goal: Goal, *, tokens: int, cap: int) -> None:
+    """Let the goal have used tokens of its budget."""
+    Budget.objects.filter(pk=goal.budget_id).update(tokens_used=tokens, token_cap=cap)
