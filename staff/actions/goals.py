@@ -230,11 +230,29 @@ def raise_budget(
     """Set new caps (null is none); work that waits for a higher one goes on."""
     goal = streams.lock_goal(goal_id)
     caps = {"token_cap": token_budget, "second_cap": second_budget, "step_cap": step_budget}
+    asked = goal.questions.filter(kind=Question.Kind.BUDGET, state=Question.State.OPEN)
+    waiting = list(asked.select_related("task"))
+    if waiting:
+        _check_caps(goal.budget, **caps)
     Budget.objects.filter(pk=goal.budget_id).update(**caps)
     streams.append(goal_id, "goal.budget", actor=boss.get_username(), **caps)
-    waiting = goal.questions.filter(kind=Question.Kind.BUDGET, state=Question.State.OPEN)
-    for question in waiting.select_related("task"):
+    for question in waiting:
         _answer_budget(goal, question, boss)
+
+
+def _check_caps(
+    budget: Budget, token_cap: int | None, second_cap: int | None, step_cap: int | None
+) -> None:
+    """Raises GoalRefused where work would stop at once, since that much is used already."""
+    for cap, used, what in (
+        (token_cap, budget.tokens_used, "tokens"),
+        (second_cap, budget.seconds_used, "seconds"),
+        (step_cap, budget.steps_used, "steps"),
+    ):
+        if cap is not None and cap <= used:
+            raise GoalRefused(
+                f"{used:,.0f} {what} are used already: set a cap above that, or leave it empty."
+            )
 
 
 def _answer_budget(goal: Goal, question: Question, boss: User) -> None:

@@ -9,7 +9,7 @@ from staff.actions import planning, queue, tasks
 from staff.actions.streams import News
 from staff.domain.plans import Plan, PlanStep
 from staff.domain.retries import BACKOFF_S, FailureKind
-from staff.models import Goal, Routine, Task
+from staff.models import Budget, Goal, Routine, Task
 
 SUMMARY = (
     "# Totals\n\n| Vendor | Sum |\n| --- | ---: |\n| Birch | 120.50 |\n\n<script>x()</script>\n"
@@ -126,3 +126,8 @@ def routine(boss, office, trigger="schedule", **changes) -> Routine:
     given = {"name": f"Every {trigger}", "text": "Do it on {date}"}
     given |= {"schedule": {"cron": "0 8 * * *"}, "folder": {"folder": "scans"}}.get(trigger, {})
     return triggers.save(Routine(workspace=office, trigger=trigger), boss, **given | changes)
+
+
+def use(goal: Goal, *, tokens: int, cap: int) -> None:
+    """Let the goal have used tokens of its budget."""
+    Budget.objects.filter(pk=goal.budget_id).update(tokens_used=tokens, token_cap=cap)

@@ -89,7 +89,7 @@ class OfGoal(APIView):
 class OneGoal(OfGoal):
     @extend_schema(
         operation_id="get_goal",
-        summary="A goal with its plans, tasks and open approvals",
+        summary="A goal with its plans, tasks, open approvals and questions",
         responses=shapes.GoalLong,
     )
     def get(self, request: Request, goal_id: int) -> Response:
@@ -169,6 +169,22 @@ def act(
         operation_id=f"{name}_goal", summary=summary, request=shape, responses=shapes.GoalLong
     )
     return extend_schema_view(post=told)(View)
+
+
+class Answer(OfGoal):
+    @extend_schema(
+        operation_id="answer_goal",
+        summary="Answer a question of the staff; the work goes on",
+        request=shapes.Answer,
+        responses=shapes.GoalLong,
+    )
+    def post(self, request: Request, goal_id: int) -> Response:
+        goal = self.goal()
+        given = checked(shapes.Answer, request.data)
+        if not goal.questions.filter(pk=given["question"]).exists():
+            raise NotFound
+        dispatch.answer(given["question"], request.user, given["answer"])
+        return shown(self.goal())
 
 
 Approve = act("approve", "Approve a plan, an edited plan, or open effects", shapes.Approve)

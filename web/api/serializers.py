@@ -9,10 +9,11 @@ from rest_framework import serializers
 
 from staff import queries
 from staff.actions import planning, queue
+from staff.actions.questions import ANSWER_CHARS
 from staff.domain.lifecycle import GoalState
 from staff.domain.plans import Plan as PlanBody
 from staff.domain.plans import PlanRefused
-from staff.models import Agent, Approval, Artifact, Effect, Goal, Plan
+from staff.models import Agent, Approval, Artifact, Effect, Goal, Plan, Question
 from web.api.task_shapes import TaskShown
 
 MAX_NUMBER = 2**31 - 1
@@ -86,6 +87,13 @@ class Approve(serializers.Serializer):
 class Reject(serializers.Serializer):
     reason = serializers.CharField(max_length=2000, required=False, allow_blank=True, default="")
     approval = serializers.IntegerField(required=False, allow_null=True)
+
+
+class Answer(serializers.Serializer):
+    """The answer to an open question: one of its options, if it has any."""
+
+    question = count()
+    answer = serializers.CharField(max_length=ANSWER_CHARS)
 
 
 class Rate(serializers.Serializer):
@@ -180,6 +188,17 @@ class ApprovalShown(serializers.ModelSerializer):
         return EffectShown(approval.task.effects.filter(committed_at=None), many=True).data
 
 
+class QuestionShown(serializers.ModelSerializer):
+    """An open question. kind: "question", to be answered, or "budget", which is to be raised.
+    options: answers to choose from; empty means free text. task: null for the planning."""
+
+    options = serializers.ListField(child=serializers.CharField())
+
+    class Meta:
+        model = Question
+        fields = ("id", "task", "kind", "text", "options", "created_at")
+
+
 class ArtifactShown(serializers.ModelSerializer):
     class Meta:
         model = Artifact
@@ -187,18 +206,19 @@ class ArtifactShown(serializers.ModelSerializer):
 
 
 class GoalLong(GoalShort):
-    """A goal with its plans, tasks and open approvals. queue_position: while it waits to be
-    planned, 1 for the next. children: the goals that serve this one."""
+    """A goal with its plans, tasks, open approvals and open questions. queue_position: while it
+    waits to be planned, 1 for the next. children: the goals that serve this one."""
 
     plans = PlanShown(many=True)
     tasks = serializers.SerializerMethodField()
     approvals = serializers.SerializerMethodField()
+    questions = serializers.SerializerMethodField()
     queue_position = serializers.SerializerMethodField()
     children = serializers.PrimaryKeyRelatedField(many=True, read_only=True)
 
     class Meta(GoalShort.Meta):
         fields = [*GoalShort.Meta.fields, "queue_position", "children"]
-        fields += ["plans", "tasks", "approvals"]
+        fields += ["plans", "tasks", "approvals", "questions"]
 
     @extend_schema_field(TaskShown(many=True))
     def get_tasks(self, goal: Goal) -> list[dict[str, Any]]:
@@ -207,6 +227,11 @@ class GoalLong(GoalShort):
 
     def get_queue_position(self, goal: Goal) -> int | None:
         return planning.place(goal)
+
+    @extend_schema_field(QuestionShown(many=True))
+    def get_questions(self, goal: Goal) -> list[dict[str, Any]]:
+        open_ones = goal.questions.filter(state=Question.State.OPEN)
+        return QuestionShown(open_ones, many=True).data
 
     def get_approvals(self, goal: Goal) -> list[dict[str, Any]]:
         open_ones = goal.approvals.filter(state=Approval.State.OPEN)

@@ -17,6 +17,7 @@ urlpatterns = [
     ),
     path("goals/<int:goal_id>/approve", goals.Approve.as_view(), name="api-approve"),
     path("goals/<int:goal_id>/reject", goals.Reject.as_view(), name="api-reject"),
+    path("goals/<int:goal_id>/answer", goals.Answer.as_view(), name="api-answer"),
     path("goals/<int:goal_id>/pause", goals.Pause.as_view(), name="api-pause"),
     path("goals/<int:goal_id>/resume", goals.Resume.as_view(), name="api-resume"),
     path("goals/<int:goal_id>/cancel", goals.Cancel.as_view(), name="api-cancel"),

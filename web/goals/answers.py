@@ -16,11 +16,17 @@ from staff.domain.plans import PlanRefused
 REFUSALS = (GoalRefused, PlanRefused, IllegalTransition)
 
 
-def answered(request: HttpRequest, do: Callable[[], str], back: str) -> HttpResponse:
+def answered(
+    request: HttpRequest,
+    do: Callable[[], str],
+    back: str,
+    again: Callable[[], HttpResponse] | None = None,
+) -> HttpResponse:
     """Do it and say so, or say why not.
 
     A page with scripts is told by the event "goal-acted" and looks again, whatever came of it: if
-    someone else was quicker, it shows what they did. Without scripts one goes back to `back`.
+    someone else was quicker, it shows what they did. Without scripts one goes back to `back`, or
+    where it was refused to `again`, the page with what was typed.
     """
     try:
         said, is_good = do(), True
@@ -30,4 +36,4 @@ def answered(request: HttpRequest, do: Callable[[], str], back: str) -> HttpResp
         event = {"said": said, "good": is_good}
         return trigger_client_event(HttpResponse(status=204), "goal-acted", event)
     (messages.success if is_good else messages.error)(request, said)
-    return redirect(back)
+    return redirect(back) if is_good or again is None else again()

@@ -13,7 +13,7 @@ from staff import queries
 from staff.actions import planning
 from staff.domain.lifecycle import OPEN_GOALS, GoalState, PlanState
 from staff.domain.plans import Plan as PlanBody
-from staff.models import Artifact, Effect, Goal
+from staff.models import Artifact, Effect, Goal, Question
 from web.goals import controls
 from web.goals.forms import BudgetForm, RatingForm
 from web.goals.graphs import draw
@@ -31,12 +31,18 @@ def header(goal: Goal) -> dict[str, Any]:
 
 
 def needs(goal: Goal) -> dict[str, Any]:
-    """What waits for the boss: candidate plans, open approvals with their exact effects."""
+    """What waits for the boss: candidate plans, open approvals with their exact effects, questions
+    of the staff, and budgets that are spent."""
     approvals = list(goal.approvals.filter(state="open").select_related("task__agent"))
     effects: dict[int, list[Effect]] = {}
     for effect in Effect.objects.filter(task__approvals__in=approvals, committed_at=None):
         effects.setdefault(effect.task_id, []).append(effect)
+    questions = list(goal.questions.filter(state="open").select_related("task__agent"))
+    spent = [each for each in questions if each.kind == Question.Kind.BUDGET]
     return {
+        "questions": [each for each in questions if each not in spent],
+        "spent": spent,
+        "more_budget": BudgetForm(initial=_caps(goal), auto_id="more_%s") if spent else None,
         "candidates": candidates(goal) if goal.state == GoalState.PROPOSED else [],
         "asked": [(approval, effects.get(approval.task_id, [])) for approval in approvals],
     }
@@ -80,13 +86,17 @@ def files(goal: Goal) -> dict[str, Any]:
 
 
 def rail(goal: Goal) -> dict[str, Any]:
+    return {"budget": BudgetForm(initial=_caps(goal)), "children": queries.children_of(goal)[:20]}
+
+
+def _caps(goal: Goal) -> dict[str, int | None]:
+    """The goal's caps, as `BudgetForm` calls them."""
     budget = goal.budget
-    caps = {
+    return {
         "token_budget": budget.token_cap,
         "second_budget": budget.second_cap,
         "step_budget": budget.step_cap,
     }
-    return {"budget": BudgetForm(initial=caps), "children": queries.children_of(goal)[:20]}
 
 
 PANELS: dict[str, Callable[[Goal], dict[str, Any]]] = {

@@ -31,6 +31,7 @@ from web.suggestions import suggestion
 from web.workspaces import acting, seated
 
 PAGE = 25
+TYPED = ("question", "answer")  # what a page without scripts shows again
 
 
 @seated
@@ -73,11 +74,15 @@ def _give(request: HttpRequest, form: GoalForm) -> HttpResponse:
 
 @seated
 def goal(request: HttpRequest, goal_id: int) -> HttpResponse:
-    found = goal_or_404(request, goal_id)
-    facts: dict[str, Any] = {"goal": found}
+    return _page(request, goal_or_404(request, goal_id))
+
+
+def _page(request: HttpRequest, goal: Goal, status: int = 200, **typed: str) -> HttpResponse:
+    """The goal's page. typed: what was written into a form that was refused"""
+    facts: dict[str, Any] = {"goal": goal, "typed": typed}
     for show in panels.PANELS.values():
-        facts |= show(found)
-    return render(request, "goals/goal.html", facts)
+        facts |= show(goal)
+    return render(request, "goals/goal.html", facts, status=status)
 
 
 @seated
@@ -94,7 +99,13 @@ def act(request: HttpRequest, goal_id: int, verb: str) -> HttpResponse:
     if verb not in VERBS:
         raise Http404
     back = reverse("goal", args=[goal_id])
-    return answered(request, lambda: VERBS[verb](request, found), back)
+    given = {name: request.POST.get(name, "") for name in TYPED}
+    return answered(
+        request,
+        lambda: VERBS[verb](request, found),
+        back,
+        lambda: _page(request, goal_or_404(request, goal_id), 422, **given),
+    )
 
 
 def _approve(request: HttpRequest, goal: Goal) -> str:
@@ -140,6 +151,14 @@ def _rate(request: HttpRequest, goal: Goal) -> str:
     return _("Thank you. The staff learns from it.")
 
 
+def _answer(request: HttpRequest, goal: Goal) -> str:
+    question = number(request.POST.get("question", ""))
+    if not goal.questions.filter(pk=question).exists():
+        raise Http404
+    dispatch.answer(question, request.user, request.POST.get("answer", "").replace("\0", ""))
+    return _("Answered. The staff goes on.")
+
+
 def _budget(request: HttpRequest, goal: Goal) -> str:
     form = BudgetForm(request.POST)
     if not form.is_valid():
@@ -151,6 +170,7 @@ def _budget(request: HttpRequest, goal: Goal) -> str:
 VERBS: dict[str, Callable[[HttpRequest, Goal], str]] = {
     "approve": _approve,
     "reject": _reject,
+    "answer": _answer,
     "pause": _pause,
     "resume": _resume,
     "cancel": _cancel,

@@ -74,10 +74,10 @@ class Command(HouseCommand):
                 if line := as_line(event):
                     self.say(line)
             goal.refresh_from_db()
-            waits = goal.state == GoalState.PROPOSED or goal.approvals.filter(state="open").exists()
+            waits = waits_for_boss(goal)
             if goal.last_seq <= seen and (goal.state not in OPEN_GOALS or waits):
                 if waits:
-                    self.say("the goal waits for you: approve it on its page or through the API")
+                    self.say("the goal waits for you: go on at its page, or through the API")
                 return
             time.sleep(0.3)
 
@@ -103,11 +103,21 @@ class Command(HouseCommand):
                     "seconds_used": round(goal.budget.seconds_used, 1),
                     "elapsed_s": elapsed_s(goal),
                     "artifacts": [a.name for a in goal.artifacts.filter(origin="made")],
+                    "asks": [q.text for q in goal.questions.filter(state="open")],
                     "problems": {a.name: a.problem for a in goal.artifacts.exclude(problem="")},
                 },
                 ensure_ascii=False,
             )
         )
+
+
+def waits_for_boss(goal):
+    """Whether nothing goes on until the boss has approved or answered something."""
+    if goal.state == GoalState.PROPOSED:
+        return True
+    asks = goal.approvals.filter(state="open").exists()
+    asks = asks or goal.questions.filter(state="open").exists()
+    return asks and not goal.tasks.filter(state__in=("ready", "running")).exists()
 
 
 def as_line(event):
@@ -119,6 +129,10 @@ def as_line(event):
         "planning.started": lambda: "planning ...",
         "plan.proposed": lambda: f"{len(data['plans'])} plan(s) proposed",
         "task.started": lambda: f"started by {event.actor or 'the staff'}",
+        "task.handed_on": lambda: f"handed on to {data['to']}: {data['instruction'][:80]}",
+        "question.asked": lambda: "asks you: " + " / ".join([data["text"], *data["options"]]),
+        "question.answered": lambda: f"answered: {data['answer']}",
+        "budget.spent": lambda: data["reason"],
         "program.failed": lambda: f"program failed: {data['error']}",
         "effect.committed": lambda: data["summary"],
         "task.sent_back": lambda: "sent back: " + "; ".join(data["reasons"]),

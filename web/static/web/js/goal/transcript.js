@@ -205,7 +205,10 @@ export class Transcript {
     "task.lost"(event, data) { this.say(event, "bad", this.words.lost, data.worker ? ` (${data.worker})` : ""); },
     "task.paused"(event) { this.say(event, "", ...this.by(event, this.words.taskPaused)); },
     "task.resumed"(event) { this.say(event, "", ...this.by(event, this.words.taskResumed)); },
-    "task.cancelled"(event) { this.say(event, "bad", ...this.by(event, this.words.taskCancelled)); },
+    "task.cancelled"(event, data) {
+      const why = data.reason ? `: ${data.reason}` : "";
+      this.say(event, "bad", ...this.by(event, `${event.actor ? this.words.taskCancelled : this.words.stopped}${why}`));
+    },
     "task.released"(event) { this.say(event, "", ...this.by(event, this.words.taskReleased)); },
     "task.rerun"(event, data) {
       this.say(event, "ask", ...this.by(event, this.words.taskRerun, data.note ? `: ${data.note}` : ""));
@@ -219,7 +222,16 @@ export class Transcript {
       link.href = `#work-${data.child}`;
       this.say(event, "", ...line, data.instruction ? `: ${data.instruction}` : "", " ", link);
     },
-    "question.asked"(event, data) { this.say(event, "ask", `${this.words.asked} ${data.text}`); },
+    "task.shared"(event, data) {
+      const link = element("a", "", this.words.seeWork);
+      link.href = `#work-${data.child}`;
+      this.say(event, "", `${this.words.shared} `, bold(data.to), " ", link);
+    },
+    "task.waiting"(event) { this.say(event, "", this.words.waits); },
+    "question.asked"(event, data) {
+      const options = data.options?.length ? ` (${data.options.join(" / ")})` : "";
+      this.say(event, "ask", `${this.words.asked} ${data.text}${options}`);
+    },
     "question.answered"(event, data) {
       this.say(event, "good", ...this.by(event, `${this.words.answered} `, bold(data.answer)));
     },
