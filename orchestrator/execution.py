@@ -37,6 +37,7 @@ from staff.actions.calls import BudgetSpent
 from staff.actions.queue import Claim, StaleFence
 from staff.actions.streams import News
 from staff.actions.tasks import IntendedEffect
+from staff.crashes import crash_point
 from staff.domain import plans
 from staff.domain.retries import FailureKind
 from staff.models import Agent, Artifact, Effect, Goal, Task
@@ -93,6 +94,7 @@ def run_task(task_id: int, worker: str) -> None:
 
 def carry_out(held: Claim) -> None:
     """Carry a claimed task as far as it goes: done, asking, waiting, failed, or handed back."""
+    crash_point("task.claimed")
     holds = partial(queue.holds, held)
     with heartbeat.kept(holds, partial(queue.renew, held, settings.LEASE_S)) as stop:
         try:
@@ -199,6 +201,7 @@ class Work:
                 self.tell_now()  # what an attempt has shown stays, however it ends
         if not effects:
             return
+        crash_point("effects.intended")
         if reason := self.needs_approval(effects):
             tasks.ask(self.held, reason, _digest(effects))
             return
@@ -213,7 +216,9 @@ class Work:
         results = [effect.result or {} for effect in effects]
         answer = "".join(result.get("answer", "") for result in results)
         review = next((result["review"] for result in results if "review" in result), None)
+        crash_point("evidence.checked")
         tasks.complete(self.held, answer, review, spoken)
+        crash_point("task.ended")
 
     def tell(self, kind: str, **data: Any) -> None:
         """Add an event to the stream; what comes in quick succession is written together."""
@@ -308,6 +313,7 @@ class Work:
                 if self.stop.is_set():
                     raise Stopped
                 tasks.commit(self.held, effect, partial(self.perform, effect))
+                crash_point("effect.committed")
 
     def perform(self, effect: Effect) -> dict[str, Any]:
         intended = Intended(effect.tool, effect.arguments, effect.summary)

@@ -16,6 +16,7 @@ from kombu.exceptions import OperationalError as BrokerAway
 
 from orchestrator.celery import app
 from staff.actions import outbox
+from staff.crashes import crash_point
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,9 @@ def relay_once() -> int:
     """Send what is due. Returns how many nudges were sent."""
     due = outbox.take_due(WINDOW)
     for job, subject_id in due:
+        crash_point("nudge.taken")
         app.send_task(f"orchestrator.tasks.{job}", args=[subject_id], retry=False)
+        crash_point("nudge.sent")
     return len(due)
 
 

@@ -1,7 +1,7 @@
 """Places where this process may be made to die, so that a soak sees what the next one makes of it.
 
-FORESTAFF_CRASH_AT="effect.performed:0.001,nudges.sent:0.01" gives each place its chance; a name
-ends in nothing but kill -9. Without it, and that is always but in a soak, a crash point does nothing.
+FORESTAFF_CRASH_AT="effect.performed:0.001,nudge.sent:0.01" gives each place its chance of kill -9
+each time it is passed. Without it, that is always but in a soak, a crash point does nothing.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ POINTS = (
     "effect.committed",
     "evidence.checked",  # and the task not done
     "task.ended",
-    "nudges.taken",  # by the relay, and not sent
-    "nudges.sent",  # and not marked as sent
-    "work.reaped",
+    "task.reaped",  # and not committed
+    "nudge.taken",  # by the relay, and not sent
+    "nudge.sent",  # and not marked as sent
 )
 
 

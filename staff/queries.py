@@ -23,11 +23,13 @@ from staff.models import (
     Attempt,
     Event,
     EventArchive,
+    Firing,
     Goal,
     Membership,
     ModelCall,
     Node,
     Question,
+    Routine,
     Task,
     User,
     Workspace,
@@ -169,13 +171,10 @@ def waiting(workspace: Workspace) -> Waiting:
 
 def count_waiting(workspace: Workspace) -> int:
     """How many goals wait for an answer of the boss."""
-    goals = Goal.objects.filter(workspace=workspace)
-    asked = (
-        goals.filter(state=GoalState.PROPOSED),
-        goals.filter(approvals__state=Approval.State.OPEN),
-        goals.filter(questions__state=Question.State.OPEN),
-    )
-    return len({goal_id for found in asked for goal_id in found.values_list("pk", flat=True)})
+    goals = Goal.objects.filter(workspace=workspace).order_by().values("pk")
+    approvals = goals.filter(approvals__state=Approval.State.OPEN)
+    questions = goals.filter(questions__state=Question.State.OPEN)
+    return goals.filter(state=GoalState.PROPOSED).union(approvals, questions).count()
 
 
 def live(workspace: Workspace) -> list[Goal]:
@@ -247,3 +246,26 @@ def running_tasks(workspace: Workspace) -> QuerySet[Task]:
 def tokens_of(user: User, workspace: Workspace) -> QuerySet[ApiToken]:
     """The user's API tokens that still let someone in."""
     return ApiToken.objects.filter(user=user, workspace=workspace, revoked_at=None).order_by("-id")
+
+
+def routines_of(workspace: Workspace) -> QuerySet[Routine]:
+    """The routines by name, each with its newest firing (a list of at most one) in `newest`."""
+    newest = Prefetch("firings", Firing.objects.order_by("-id")[:1], to_attr="newest")
+    found = Routine.objects.filter(workspace=workspace).select_related("boss")
+    return found.prefetch_related(newest).order_by("name", "id")
+
+
+def routine_of(workspace: Workspace, routine_id: int) -> Routine:
+    return routines_of(workspace).get(pk=routine_id)
+
+
+def firings_of(routine: Routine) -> QuerySet[Firing]:
+    """What the routine did, newest first, with the goals that came of it."""
+    return routine.firings.select_related("goal").order_by("-id")
+
+
+def armed_routines() -> list[Routine]:
+    """What a beat looks at, of all workspaces: schedules that are due, and watched folders."""
+    due = Q(trigger=Routine.Trigger.SCHEDULE, next_at__lte=Now())
+    active = Routine.objects.filter(is_active=True)
+    return list(active.filter(due | Q(trigger=Routine.Trigger.FOLDER)).order_by("next_at", "id"))

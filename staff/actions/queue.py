@@ -141,7 +141,9 @@ def put_all(goal: Goal, task_ids: Sequence[int], ahead: int, *, taken_by_caller:
     """
     lifecycle.check_task(task_ids[0], TaskState.WAITING, TaskState.READY)
     places = [_place(goal, ahead + number) for number in range(len(task_ids))]
-    delays_s = [GRACE_S if taken_by_caller and number == 0 else 0.0 for number in range(len(places))]
+    delays_s = [
+        GRACE_S if taken_by_caller and number == 0 else 0.0 for number in range(len(places))
+    ]
     sql.rows(
         PUT_ALL,
         {"tasks": task_ids, "places": places, "delays": delays_s, "is_paused": goal.is_paused},
@@ -274,38 +276,7 @@ def hand_back(held: Claim) -> None:
     task = Task.objects.get(pk=held.task_id)
     if task.fence == held.fence and task.state == TaskState.RUNNING:
         task.attempts_made = max(0, task.attempts_made - 1)
-        _return(goal, task, "attempts_made")
-
-
-def reap(worker: str | None = None) -> int:
-    """Put tasks back whose lease ran out, or that a worker held which has just started anew.
-
-    Returns how many were put back.
-    """
-    found = sql.rows(
-        "SELECT id, goal_id, fence FROM staff_task WHERE state = 'running'"
-        " AND (lease_until < now() OR worker = %s)",
-        [worker],
-    )
-    return sum(_reap_one(Claim(*row)) for row in found)
-
-
-@transaction.atomic
-def _reap_one(lost: Claim) -> bool:
-    goal = streams.lock_goal(lost.goal_id)
-    try:
-        check(lost)
-    except StaleFence:
-        return False
-    task = Task.objects.get(pk=lost.task_id)
-    end_attempt(lost, AttemptState.LOST, FailureKind.NODE)
-    streams.append(goal.pk, "task.lost", task_id=task.pk, worker=task.worker)
-    delay_s = count_failure(task, FailureKind.NODE)
-    if delay_s is None:
-        bury(goal, task, f"{task.failures['node']} workers died or hung while they were at it.")
-    else:
-        _return(goal, task, "failures", delay_s=delay_s)
-    return True
+        put_back(goal, task, "attempts_made")
 
 
 def count_failure(task: Task, kind: FailureKind) -> float | None:
@@ -376,7 +347,8 @@ def _stale(held: Claim) -> StaleFence:
     return streams.stale(held.task_id, held.fence)
 
 
-def _return(goal: Goal, task: Task, *also: str, delay_s: float = 0) -> None:
+def put_back(goal: Goal, task: Task, *also: str, delay_s: float = 0) -> None:
+    """Make a task that somebody held ready again; who held it is fenced off."""
     task.fence += 1
     not_before = timezone.now() + timedelta(seconds=delay_s) if delay_s else None
     put(goal, task, "fence", *also, not_before=not_before)

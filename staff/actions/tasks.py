@@ -18,6 +18,7 @@ from staff.actions import progress, queue, streams
 from staff.actions.goals import GoalRefused
 from staff.actions.queue import Claim, StaleFence
 from staff.actions.streams import News
+from staff.crashes import crash_point
 from staff.domain.lifecycle import AttemptState, TaskState
 from staff.domain.retries import FailureKind
 from staff.models import Approval, Artifact, Effect, Goal, Task, User
@@ -125,6 +126,7 @@ def commit(held: Claim, effect: Effect, perform: Callable[[], dict[str, Any]]) -
     """
     queue.lock(held)
     effect.result, effect.committed_at = perform(), timezone.now()
+    crash_point("effect.performed")
     news = [_record(effect)]
     if "file" in effect.result:
         artifact = _keep(held, effect.result)

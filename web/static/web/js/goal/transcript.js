@@ -134,6 +134,7 @@ export class Transcript {
 
   draw = {
     "goal.created"(event) { this.milestone(event, "", ...this.by(event, this.words.goalCreated)); },
+    "routine.fired"(event, data) { this.milestone(event, "", `${this.words.routineFired} `, bold(data.name)); },
     "file.problem"(event, data) {
       this.say(event, "bad", `${this.words.fileProblem} `, bold(data.file), ` ${data.problem}`);
     },
