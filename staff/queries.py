@@ -175,13 +175,10 @@ def waiting(workspace: Workspace) -> Waiting:
 
 def count_waiting(workspace: Workspace) -> int:
     """How many goals wait for an answer of the boss."""
-    goals = Goal.objects.filter(workspace=workspace)
-    asked = (
-        goals.filter(state=GoalState.PROPOSED),
-        goals.filter(approvals__state=Approval.State.OPEN),
-        goals.filter(questions__state=Question.State.OPEN),
-    )
-    return len({goal_id for found in asked for goal_id in found.values_list("pk", flat=True)})
+    goals = Goal.objects.filter(workspace=workspace).order_by().values("pk")
+    approvals = goals.filter(approvals__state=Approval.State.OPEN)
+    questions = goals.filter(questions__state=Question.State.OPEN)
+    return goals.filter(state=GoalState.PROPOSED).union(approvals, questions).count()
 
 
 def live(workspace: Workspace) -> list[Goal]:
