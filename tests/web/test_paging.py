@@ -75,5 +75,5 @@ def test_a_list_asks_the_same_number_of_questions_whatever_its_length(
     for n in range(count):
         goals.create(office, boss, f"Goal {n}")
     desk.get("/goals")
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(8):
         desk.get("/goals")
