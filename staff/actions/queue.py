@@ -87,15 +87,21 @@ class Claim:
 def put(goal: Goal, task: Task, *also: str, not_before: datetime | None = None) -> None:
     """Make a task ready, at its place in the queue, and nudge for it.
 
+    Work that was begun keeps its place: it goes on before what came later.
     also: names of other fields of the task that were changed and are saved with it
     """
-    now = timezone.now()
-    ahead = Task.objects.filter(goal=goal, state__in=(TaskState.READY, TaskState.RUNNING)).count()
-    task.start_by = queueing.start_by(now, goal.priority, goal.deadline_at, ahead)
+    if task.start_by is None or task.state == TaskState.WAITING:
+        task.start_by = _place(goal)
     task.not_before = not_before
     move(task, TaskState.READY, "start_by", "not_before", *also)
     streams.append(goal.pk, "task.ready", task_id=task.pk)
     nudge(goal, task)
+
+
+def _place(goal: Goal) -> datetime:
+    """When a task of the goal that becomes ready now should be started."""
+    ahead = Task.objects.filter(goal=goal, state__in=(TaskState.READY, TaskState.RUNNING)).count()
+    return queueing.start_by(timezone.now(), goal.priority, goal.deadline_at, ahead)
 
 
 def nudge(goal: Goal, task: Task) -> None:
