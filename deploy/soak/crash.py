@@ -8,7 +8,8 @@ is another's, and then wake up in the middle of it. `ledger` says what is lost a
 
 Recovery is the time from a death to the next claim of each task that was held: of a program that
 died and is started again (it gives back what it held), and apart from that where only the lease
-tells: of a frozen worker, and of attempts that the database has dropped.
+tells: of a frozen worker, and of attempts that the database has dropped. The pause that a task has
+to make which was lost several times already is not counted: it is meant.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from deploy.soak.disasters import Disasters, Toll
 from deploy.soak.house import House
 from deploy.soak.outcome import Outcome, percentile, say
 from staff import crashes
+from staff.domain import retries
+from staff.domain.retries import FailureKind
 
 STEPS = 10_080
 KILLS = 200
@@ -158,13 +161,16 @@ def judge_recovery(
     to_wall = time.time() - time.monotonic()
     deaths = [(restart.name, restart.died_at + to_wall) for restart in house.restarts]
     waits: dict[str, list[float]] = {"death": [], "lease": [], "unexplained": []}
-    for _, worker, started, ended, claimed in lost:
+    losses: Counter[int] = Counter()
+    for task_id, worker, started, ended, claimed in lost:
+        losses[task_id] += 1
+        pause_s = retries.delay_s(FailureKind.NODE, losses[task_id]) or 0.0
         frozen = [at for name, at, _ in toll.frozen if name == worker and started <= at <= ended]
         died = [at for name, at in deaths if name == worker and started <= at <= ended]
         away = [at for at, until in toll.outages["database"] if started <= until and at <= ended]
         if cause := frozen or died or away:
             kind = "death" if cause is died else "lease"
-            waits[kind].append((claimed or time.time()) - max(started, min(cause)))
+            waits[kind].append((claimed or time.time()) - max(started, min(cause)) - pause_s)
         else:
             waits["unexplained"].append(ended - started)
     supervised, by_lease = waits["death"], waits["lease"]
