@@ -210,15 +210,19 @@ class Work:
         if reason := self.needs_approval(effects):
             tasks.ask(self.held, reason, _digest(effects))
             return
-        results = self.commit(effects)
+        spoken = [effect for effect in effects if registry.says(effect.tool)]
+        self.commit([effect for effect in effects if effect not in spoken])
         missing = evidence.check(self.task.outputs, self.folder)
         if missing:
             self.fail("; ".join(missing), lessons=missing)
             return
+        for effect in spoken:
+            effect.result, effect.committed_at = self.perform(effect), timezone.now()
+        results = [effect.result or {} for effect in effects]
         answer = "".join(result.get("answer", "") for result in results)
         review = next((result["review"] for result in results if "review" in result), None)
         crash_point("evidence.checked")
-        tasks.complete(self.held, answer, review)
+        tasks.complete(self.held, answer, review, spoken)
         crash_point("task.ended")
 
     def tell(self, kind: str, **data: Any) -> None:
@@ -307,19 +311,18 @@ class Work:
         granted = self.task.approvals.filter(state="granted", digest=_digest(effects)).exists()
         return "" if granted else f"{self.task.title} wants to " + " and ".join(reasons)
 
-    def commit(self, effects: Sequence[Effect]) -> list[dict[str, Any]]:
-        """Perform the effects that are not yet done, in order. Returns all their results."""
-        results = []
+    def commit(self, effects: Sequence[Effect]) -> None:
+        """Perform the effects that are not yet done, in order."""
         for effect in effects:
             if effect.committed_at is None:
                 if self.stop.is_set():
                     raise Stopped
-                intended = Intended(effect.tool, effect.arguments, effect.summary)
-                perform = partial(registry.commit, intended, self.folder)
-                tasks.commit(self.held, effect, perform)
+                tasks.commit(self.held, effect, partial(self.perform, effect))
                 crash_point("effect.committed")
-            results.append(effect.result or {})
-        return results
+
+    def perform(self, effect: Effect) -> dict[str, Any]:
+        intended = Intended(effect.tool, effect.arguments, effect.summary)
+        return registry.commit(intended, self.folder)
 
     def told_of_call(self, name: str, arguments: dict[str, Any], result: Any) -> None:
         self.tell("tool.called", tool=name, arguments=arguments, result=result)

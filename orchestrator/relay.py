@@ -21,6 +21,7 @@ from staff.crashes import crash_point
 logger = logging.getLogger(__name__)
 
 WINDOW = 64
+LONGEST_WAIT_S = 1.0
 
 
 def run() -> None:
@@ -32,7 +33,7 @@ def run() -> None:
             while True:
                 while relay_once():
                     pass
-                _wait(1.0)
+                _wait(outbox.next_due_s(LONGEST_WAIT_S))
         except (OperationalError, InterfaceError, BrokerAway, OSError) as reason:
             logger.warning("waiting for the database or the broker: %s", reason)
             connection.close()

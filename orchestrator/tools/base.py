@@ -1,21 +1,22 @@
 """What a tool is, and what a program that calls tools leaves behind: intended effects.
 
 A tool is a typed Python function. A tool that only reads runs during the dry-run; a tool that
-writes does not: its call is captured as an `Effect`, shown to the boss, and committed later.
+writes does not: its call is captured as an `Effect`, shown to the boss, and committed later. A tool
+that says something is an effect too, but changes nothing besides what its task has to say.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal, Protocol
 
 from orchestrator.inference.base import ChatRequest, Completion
 
-EffectKind = Literal["reads", "writes"]
+EffectKind = Literal["reads", "says", "writes"]
 Row = dict[str, Any]
 Table = list[Row]
 
@@ -64,7 +65,10 @@ class FileEntry:
 class Files(Protocol):
     """The goal's workspace: a flat folder of named files."""
 
-    def list(self) -> Iterable[FileEntry]: ...
+    def names(self) -> list[str]: ...
+
+    def list(self, only: Collection[str] | None = None) -> Iterable[FileEntry]:
+        """The files by name, or those of them that are asked for; their kind is looked at."""
 
     def read(self, name: str) -> bytes:
         """Raises FileProblem if there is no such file or it may not be read."""

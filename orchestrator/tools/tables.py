@@ -181,7 +181,7 @@ def describe_table(context: ToolContext, rows: Table) -> dict[str, Any]:
 
 
 def _content(context: ToolContext, name: str) -> bytes:
-    names = [entry.name for entry in context.files.list()]
+    names = context.files.names()
     if name not in names:
         raise ToolError(f'there is no file "{name[:80]}"; the files are: {listed(names) or "none"}')
     return context.files.read(name)

@@ -9,8 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from staff.actions import budgets, outbox, progress, sql, streams
-from staff.actions.queue import StaleFence
-from staff.actions.streams import News
+from staff.actions.streams import News, StaleFence
 from staff.domain.lifecycle import GoalState
 from staff.models import Goal, Plan, Question
 
@@ -55,7 +54,7 @@ def renew(goal_id: int, fence: int, lease_s: float) -> bool:
 @transaction.atomic(savepoint=False)
 def tell(goal_id: int, fence: int, *news: News) -> None:
     """Add events in the name of a planner. Raises StaleFence if the planning is another's."""
-    streams.append_all(goal_id, news)
+    streams.append_all(goal_id, *news)
     _check(goal_id, fence)
 
 

@@ -52,26 +52,31 @@ def _assign(staff: Sequence[Agent], role: str) -> Agent | None:
     return (fitting or list(staff) or [None])[0]
 
 
-def go_on(goal: Goal) -> None:
-    """Start what nothing stands in the way of any more, and end the goal if nothing is left."""
-    tasks = Task.objects.filter(goal=goal)
-    states = list(tasks.values_list("key", "state", "after", "parent_id"))
-    if any(state == TaskState.FAILED and parent is None for _, state, _, parent in states):
+def go_on(goal: Goal, *, by_worker: bool = False) -> None:
+    """Start what nothing stands in the way of any more, and end the goal if nothing is left.
+
+    by_worker: a worker calls that will take the next task of the queue itself
+    """
+    states = list(
+        Task.objects.filter(goal=goal).values_list("pk", "key", "state", "after", "parent_id")
+    )
+    if any(state == TaskState.FAILED and parent is None for *_, state, _, parent in states):
         _give_up(goal)
         return
     over = {
         key
-        for key, state, _, parent in states
+        for _, key, state, _, parent in states
         if state == TaskState.DONE or (parent is not None and state in lifecycle.STOPPED_TASKS)
     }
     free = [
-        key for key, state, after, _ in states if state == TaskState.WAITING and set(after) <= over
+        pk for pk, _, state, after, _ in states if state == TaskState.WAITING and set(after) <= over
     ]
-    for task in tasks.filter(key__in=free) if free else ():
-        queue.put(goal, task)
-    if any(state in lifecycle.OPEN_TASKS for _, state, _, _ in states):
+    if free:
+        ahead = sum(state in (TaskState.READY, TaskState.RUNNING) for _, _, state, _, _ in states)
+        queue.put_all(goal, free, ahead, taken_by_caller=by_worker)
+    if any(state in lifecycle.OPEN_TASKS for _, _, state, _, _ in states):
         return
-    if any(state == TaskState.DONE for _, state, _, _ in states):
+    if any(state == TaskState.DONE for _, _, state, _, _ in states):
         finish(goal, _last_word(goal))
     else:
         end(goal, GoalState.CANCELLED)

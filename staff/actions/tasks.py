@@ -7,7 +7,7 @@ StaleFence.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -36,11 +36,9 @@ class IntendedEffect:
     summary: str
 
 
-@transaction.atomic(savepoint=False)
 def tell(held: Claim, *news: News) -> None:
-    """Add events to the stream in the name of a live attempt."""
-    streams.append_all(held.goal_id, news, held.task_id)
-    queue.check(held)
+    """Add events to the stream in the name of a live attempt. Raises StaleFence."""
+    streams.append_held(held.goal_id, held.task_id, held.fence, *news)
 
 
 @transaction.atomic
@@ -129,15 +127,22 @@ def commit(held: Claim, effect: Effect, perform: Callable[[], dict[str, Any]]) -
     queue.lock(held)
     effect.result, effect.committed_at = perform(), timezone.now()
     crash_point("effect.performed")
-    Effect.objects.filter(pk=effect.pk).update(
-        result=effect.result, committed_at=effect.committed_at
-    )
-    told = {"tool": effect.tool, "summary": effect.summary, "result": effect.result}
-    news = [News("effect.committed", told)]
+    news = [_record(effect)]
     if "file" in effect.result:
         artifact = _keep(held, effect.result)
         news.append(News("artifact.made", {"artifact": artifact.pk, "file": artifact.name}))
-    streams.append_all(held.goal_id, news, held.task_id)
+    tell(held, *news)
+
+
+def _record(effect: Effect) -> News:
+    """Keep that an effect has happened. Returns what is to be told of it."""
+    Effect.objects.filter(pk=effect.pk).update(
+        result=effect.result, committed_at=effect.committed_at
+    )
+    return News(
+        "effect.committed",
+        {"tool": effect.tool, "summary": effect.summary, "result": effect.result},
+    )
 
 
 def _keep(held: Claim, made: dict[str, Any]) -> Artifact:
@@ -161,17 +166,27 @@ def _keep(held: Claim, made: dict[str, Any]) -> Artifact:
 
 
 @transaction.atomic
-def complete(held: Claim, answer: str, review: dict[str, Any] | None = None) -> None:
+def complete(
+    held: Claim,
+    answer: str,
+    review: dict[str, Any] | None = None,
+    spoken: Sequence[Effect] = (),
+) -> None:
     """Finish a task whose evidence was checked; unblock its successors, end the goal, or send
-    the reviewed work back."""
+    the reviewed work back.
+
+    spoken: effects that change nothing but what the task says, with their results
+    """
     goal = streams.lock_goal(held.goal_id)
     queue.check(held)
-    queue.let_go(held, TaskState.DONE, AttemptState.DONE, answer=answer)
-    streams.append(held.goal_id, "task.done", task_id=held.task_id, answer=answer)
+    news = [_record(effect) for effect in spoken]
+    queue.let_go(held, TaskState.DONE, AttemptState.DONE, answer)
+    news.append(News("task.done", {"answer": answer}))
+    streams.append_all(held.goal_id, *(replace(each, task_id=held.task_id) for each in news))
     if review and not review.get("accepted", True):
         reasons = [str(reason) for reason in review.get("reasons", [])]
         _object(goal, Task.objects.get(pk=held.task_id), reasons)
-    progress.go_on(goal)
+    progress.go_on(goal, by_worker=True)
 
 
 @transaction.atomic
