@@ -161,7 +161,7 @@ def judge_recovery(
     outcome: Outcome,
 ) -> None:
     waits = waiting_times(house, toll, interrupted)
-    by_death, by_lease, by_outage = waits["death"], waits["lease"], waits["outage"]
+    by_death, by_lease = waits["death"], waits["lease"]
     p95 = {name: round(percentile(each, 0.95), 1) for name, each in waits.items()}
     after = [round(each, 1) for each in after_broker(house, toll)]
     outcome.note(
