@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from django.db.models import Count, OuterRef, Q, QuerySet, Subquery, Sum, Value
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce
 from django.utils import timezone
 
@@ -26,9 +27,11 @@ from staff.models import (
     Membership,
     ModelCall,
     Question,
+    Task,
     User,
     Workspace,
 )
+from staff.models.search import holding
 
 RECENT = timedelta(days=7)
 
@@ -68,28 +71,29 @@ def followed(user_ids: Iterable[int], goal_ids: Iterable[int]) -> dict[tuple[int
 
 
 def goals_of(workspace: Workspace) -> QuerySet[Goal]:
-    """The goals, newest first, with tasks_made and tasks_done: how far each has come."""
-    counted = (
-        Goal.objects.filter(workspace=workspace)
-        .select_related("budget")
-        .annotate(
-            tasks_made=Count("tasks"),
-            tasks_done=Count("tasks", filter=Q(tasks__state=TaskState.DONE)),
-        )
+    """The goals, newest first."""
+    return Goal.objects.filter(workspace=workspace).select_related("budget").order_by("-id")
+
+
+def with_progress(goals: QuerySet[Goal]) -> QuerySet[Goal]:
+    """The goals with tasks_made and tasks_done: how far each has come."""
+    tasks = Task.objects.filter(goal=OuterRef("pk"))
+    return goals.annotate(
+        tasks_made=_count(tasks, "goal"),
+        tasks_done=_count(tasks.filter(state=TaskState.DONE), "goal"),
     )
-    return counted.order_by("-id")
 
 
 def search_goals(workspace: Workspace, words: str = "", state: str = "") -> QuerySet[Goal]:
-    """The goals that hold all the words (in text or answer), newest first."""
+    """The goals that hold all the words, or parts of words (in text or answer), newest first."""
     found = goals_of(workspace)
     for word in words.split()[:10]:
-        found = found.filter(Q(text__icontains=word) | Q(answer__icontains=word))
+        found = found.filter(holding(word))
     return found.filter(state=state) if state else found
 
 
 def goal_of(workspace: Workspace, goal_id: int) -> Goal:
-    return goals_of(workspace).select_related("boss", "workspace").get(pk=goal_id)
+    return with_progress(goals_of(workspace)).select_related("boss", "workspace").get(pk=goal_id)
 
 
 def artifact_of(goal: Goal, artifact_id: int) -> Artifact:
@@ -146,52 +150,61 @@ def count_waiting(workspace: Workspace) -> int:
 def live(workspace: Workspace) -> list[Goal]:
     """Goals that the staff works on now."""
     states = [state for state in OPEN_GOALS if state != GoalState.PROPOSED]
-    return list(goals_of(workspace).filter(state__in=states)[:20])
+    return list(with_progress(goals_of(workspace)).filter(state__in=states)[:20])
 
 
 def finished_lately(workspace: Workspace) -> list[Goal]:
-    return list(goals_of(workspace).filter(state=GoalState.DONE).order_by("-ended_at")[:8])
+    done = goals_of(workspace).filter(state=GoalState.DONE, ended_at__isnull=False)
+    return list(with_progress(done).order_by("-ended_at")[:8])
 
 
-def figures(workspace: Workspace) -> dict[str, int]:
+def has_goals(workspace: Workspace) -> bool:
+    return Goal.objects.filter(workspace=workspace).exists()
+
+
+def figures(workspace: Workspace) -> dict[str, Any]:
     """Four figures of the last seven days: done, open, tokens, working seconds."""
     since = timezone.now() - RECENT
-    recent = Q(created_at__gte=since)
-    return Goal.objects.filter(workspace=workspace).aggregate(
-        total=Count("pk"),
-        open=Count("pk", filter=Q(state__in=OPEN_GOALS)),
-        done=Count("pk", filter=Q(state=GoalState.DONE, ended_at__gte=since)),
-        tokens=Coalesce(Sum("budget__tokens_used", filter=recent), 0),
-        seconds=Coalesce(Sum("budget__seconds_used", filter=recent), 0.0),
-    )
+    goals = Goal.objects.filter(workspace=workspace).order_by()
+    return {
+        "open": goals.filter(state__in=OPEN_GOALS).count(),
+        "done": goals.filter(state=GoalState.DONE, ended_at__gte=since).count(),
+        **goals.filter(created_at__gte=since).aggregate(
+            tokens=Coalesce(Sum("budget__tokens_used"), 0),
+            seconds=Coalesce(Sum("budget__seconds_used"), 0.0),
+        ),
+    }
 
 
 def agents_of(workspace: Workspace) -> QuerySet[Agent]:
-    """The staff with its record: tasks_done, tasks_failed, tasks_open and tokens."""
-    tokens = (
-        ModelCall.objects.filter(task__agent=OuterRef("pk"))
-        .order_by()
-        .values("task__agent")
-        .annotate(sum=Sum("prompt_tokens") - Sum("cached_tokens") + Sum("completion_tokens"))
-        .values("sum")
-    )
+    """The staff with its record: tasks_done, tasks_failed and tasks_open."""
+    tasks = Task.objects.filter(agent=OuterRef("pk"))
     return (
         Agent.objects.filter(workspace=workspace)
         .select_related("lead")
         .annotate(
-            tasks_done=Count("tasks", filter=Q(tasks__state=TaskState.DONE)),
-            tasks_failed=Count("tasks", filter=Q(tasks__state=TaskState.FAILED)),
-            tasks_open=Count("tasks", filter=Q(tasks__state=TaskState.RUNNING)),
-            tokens=Coalesce(Subquery(tokens), Value(0)),
+            tasks_done=_count(tasks.filter(state=TaskState.DONE), "agent"),
+            tasks_failed=_count(tasks.filter(state=TaskState.FAILED), "agent"),
+            tasks_open=_count(tasks.filter(state=TaskState.RUNNING), "agent"),
         )
         .order_by("id")
     )
 
 
 def agent_of(workspace: Workspace, agent_id: int) -> Agent:
-    return agents_of(workspace).get(pk=agent_id)
+    """One of the staff with its record, and the tokens that it has used."""
+    calls = ModelCall.objects.filter(task__agent=OuterRef("pk")).order_by().values("task__agent")
+    used = Sum(F("prompt_tokens") - F("cached_tokens") + F("completion_tokens"))
+    tokens = Coalesce(Subquery(calls.annotate(used=used).values("used")), 0)
+    return agents_of(workspace).annotate(tokens=tokens).get(pk=agent_id)
 
 
 def tokens_of(user: User, workspace: Workspace) -> QuerySet[ApiToken]:
     """The user's API tokens that still let someone in."""
     return ApiToken.objects.filter(user=user, workspace=workspace, revoked_at=None).order_by("-id")
+
+
+def _count(rows: QuerySet[Any], group: str) -> Coalesce:
+    """How many of the rows belong to the outer row, each row counted for itself and no other."""
+    counted = rows.order_by().values(group).annotate(n=Count("*")).values("n")
+    return Coalesce(Subquery(counted), 0)

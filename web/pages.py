@@ -29,6 +29,7 @@ def home(request: HttpRequest) -> HttpResponse:
 def home_context(request: HttpRequest) -> dict[str, Any]:
     workspace = request.workspace
     return {
+        "has_goals": queries.has_goals(workspace),
         "waiting": queries.waiting(workspace),
         "live": queries.live(workspace),
         "finished": queries.finished_lately(workspace),

@@ -4,6 +4,7 @@ from staff.models.goals import Artifact, Goal, Plan
 from staff.models.nodes import Node
 from staff.models.people import ApiToken, Membership, SignInLink, User, Workspace
 from staff.models.records import Event, EventArchive, ModelCall, Outbox
+from staff.models.search import GoalSearch
 from staff.models.work import Approval, Attempt, Effect, Question, Task
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Event",
     "EventArchive",
     "Goal",
+    "GoalSearch",
     "Membership",
     "ModelCall",
     "Node",
