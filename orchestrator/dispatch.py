@@ -19,7 +19,7 @@ from orchestrator.agent.skills import load_skills
 from orchestrator.tools.base import FileProblem, ToolError
 from orchestrator.tools.folder import MAX_FILE_BYTES, GoalFolder
 from orchestrator.tools.writing import safe_name
-from staff.actions import control, goals, tasks
+from staff.actions import control, goals, questions, tasks
 from staff.actions.goals import Attachment, GoalRefused
 from staff.models import Approval, Goal, Plan, User, Workspace
 
@@ -103,6 +103,8 @@ retry = goals.retry
 rate = goals.rate
 raise_budget = goals.raise_budget
 
+answer = questions.answer
+
 pause_task = control.pause
 resume_task = control.resume
 cancel_task = control.cancel
@@ -161,6 +163,7 @@ def _remove(folders: Iterable[Path]) -> None:
 
 __all__ = [
     "GivenFile",
+    "answer",
     "approve",
     "cancel",
     "folder_of",

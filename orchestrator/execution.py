@@ -26,9 +26,10 @@ from orchestrator.agent.skills import load_skills
 from orchestrator.heartbeat import StopSign
 from orchestrator.inference.base import InferenceError, ModelUnavailable, ModelUnknown
 from orchestrator.recorded import RecordedModel, Stopped
+from orchestrator.team import Team
 from orchestrator.tools import documents, registry
 from orchestrator.tools.base import Effect as Intended
-from orchestrator.tools.base import FileProblem, ToolContext
+from orchestrator.tools.base import FileProblem, ToolContext, Waiting
 from orchestrator.tools.folder import GoalFolder
 from staff import queries
 from staff.actions import calls, goals, questions, queue, tasks
@@ -102,6 +103,8 @@ def carry_out(held: Claim) -> None:
     with heartbeat.kept(holds, partial(queue.renew, held, settings.LEASE_S)) as stop:
         try:
             Work(held, stop).run()
+        except Waiting as asked:  # written down, and the task let go, where it was asked
+            logger.info("task %s waits: %s", held.task_id, asked)
         except Exception as reason:
             if isinstance(reason, DATABASE_AWAY):
                 logger.exception("the database went away during task %s", held.task_id)
@@ -194,6 +197,10 @@ class Work:
         self.task = Task.objects.select_related("agent", "goal").get(pk=held.task_id)
         self.goal = self.task.goal
         self.folder = _folder(self.goal)
+        self.is_handed_on = self.task.parent_id is not None
+        self.asked = self.task.instruction if self.is_handed_on else self.goal.text
+        # a program that waits over midnight finds the day on which it began
+        self.today = timezone.localdate(self.task.started_at)
         self._untold: list[News] = []
         self._told_at = time.monotonic()
         self._telling = threading.Lock()
@@ -202,8 +209,7 @@ class Work:
         try:
             effects = self.intended() or self.intend()
         finally:
-            if self._untold:
-                self.tell_now()  # what an attempt has shown stays, however it ends
+            self.tell_rest()  # what an attempt has shown stays, however it ends
         if not effects:
             return
         crash_point("effects.intended")
@@ -239,6 +245,10 @@ class Work:
             self._untold.clear()
             self._told_at = time.monotonic()
 
+    def tell_rest(self) -> None:
+        if self._untold:
+            self.tell_now()
+
     def fail(self, reason: str, lessons: Sequence[str] = ()) -> None:
         tasks.fail(self.held, reason, FailureKind.MODEL, lessons)
 
@@ -253,9 +263,10 @@ class Work:
         context = ToolContext(
             files=self.folder,
             model=self.model(),
-            goal_text=self.goal.text,
-            today=timezone.localdate(),
+            goal_text=self.asked,
+            today=self.today,
             on_call=self.told_of_call,
+            colleagues=Team(self.held, self.task, self.tell_rest),
         )
         for step in loop.act(self.brief(), context.model, context, self.stop.is_set):
             if self.stop.is_set():
@@ -304,7 +315,8 @@ class Work:
         )
         reasons = [f"replace your file {name}" for name in sorted(written & attached)]
         if self.goal.autonomy == Goal.Autonomy.ASK:
-            extra = sorted(written - attached - set(self.task.outputs))
+            planned = [] if self.is_handed_on else self.task.outputs
+            extra = sorted(written - attached - set(planned))
             reasons += [f"write {name}, which the plan does not name" for name in extra]
         if not reasons:
             return ""
@@ -343,9 +355,9 @@ class Work:
     def brief(self) -> loop.Brief:
         agent = self.task.agent
         return loop.Brief(
-            goal_text=self.goal.text,
+            goal_text=self.asked,
             title=self.task.title,
-            instruction=self.task.instruction,
+            instruction="" if self.is_handed_on else self.task.instruction,
             skill=load_skills()[self.task.skill],
             agent_name=agent.name if agent else "",
             agent_role=agent.role if agent else "",
@@ -354,7 +366,7 @@ class Work:
             inputs=tuple(self.task.inputs),
             outputs=tuple(self.task.outputs),
             reasons=tuple(self.task.reasons),
-            today=timezone.localdate(),
+            today=self.today,
         )
 
 

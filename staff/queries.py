@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from staff.domain.lifecycle import OPEN_GOALS, GoalState, TaskState
@@ -21,11 +21,13 @@ from staff.models import (
     ApiToken,
     Approval,
     Artifact,
+    Attempt,
     Event,
     EventArchive,
     Goal,
     Membership,
     ModelCall,
+    Node,
     Question,
     Task,
     User,
@@ -93,7 +95,40 @@ def search_goals(workspace: Workspace, words: str = "", state: str = "") -> Quer
 
 
 def goal_of(workspace: Workspace, goal_id: int) -> Goal:
-    return with_progress(goals_of(workspace)).select_related("boss", "workspace").get(pk=goal_id)
+    """One goal, with the goal that it came from as `parent`."""
+    goals = with_progress(goals_of(workspace))
+    return goals.select_related("boss", "workspace", "parent").get(pk=goal_id)
+
+
+def children_of(goal: Goal) -> QuerySet[Goal]:
+    """The goals that came from this one, newest first."""
+    return goals_of(goal.workspace).filter(parent=goal)
+
+
+def tasks_of(goal: Goal) -> QuerySet[Task]:
+    """The goal's tasks in their order, each with its agent, its parent and its attempts."""
+    return _with_attempts(Task.objects.filter(goal=goal)).order_by("position", "id")
+
+
+def task_of(goal: Goal, task_id: int) -> Task:
+    return Task.objects.get(goal=goal, pk=task_id)
+
+
+def dead_letters(workspace: Workspace) -> QuerySet[Task]:
+    """Tasks that failed for good, the newest first, each with all that was tried."""
+    failed = Task.objects.filter(goal__workspace=workspace, state=TaskState.FAILED)
+    return _with_attempts(failed).select_related("goal").order_by("-ended_at", "-id")
+
+
+def count_dead_letters(workspace: Workspace) -> int:
+    """How many tasks failed lately, of goals that the boss has not judged."""
+    failed = Task.objects.filter(goal__workspace=workspace, state=TaskState.FAILED)
+    return failed.filter(goal__rating=None, ended_at__gte=timezone.now() - RECENT).count()
+
+
+def _with_attempts(tasks: QuerySet[Task]) -> QuerySet[Task]:
+    attempts = Prefetch("attempts", Attempt.objects.order_by("fence"), to_attr="tries")
+    return tasks.select_related("agent", "parent__agent").prefetch_related(attempts)
 
 
 def artifact_of(goal: Goal, artifact_id: int) -> Artifact:
@@ -197,6 +232,23 @@ def agent_of(workspace: Workspace, agent_id: int) -> Agent:
     used = Sum(F("prompt_tokens") - F("cached_tokens") + F("completion_tokens"))
     tokens = Coalesce(Subquery(calls.annotate(used=used).values("used")), 0)
     return agents_of(workspace).annotate(tokens=tokens).get(pk=agent_id)
+
+
+def nodes(late_after_s: float) -> QuerySet[Node]:
+    """The nodes of the house, with tasks_now and is_late: not seen for so long, by the database's
+    clock."""
+    running = Task.objects.filter(state=TaskState.RUNNING, worker=OuterRef("name")).order_by()
+    count = running.values("worker").annotate(n=Count("pk")).values("n")
+    return Node.objects.annotate(
+        tasks_now=Coalesce(Subquery(count), 0),
+        is_late=Q(seen_at__lt=Now() - timedelta(seconds=late_after_s)),
+    )
+
+
+def running_tasks(workspace: Workspace) -> QuerySet[Task]:
+    """What is being worked on now, with its agent and its goal."""
+    running = Task.objects.filter(goal__workspace=workspace, state=TaskState.RUNNING)
+    return running.select_related("agent", "goal").order_by("id")
 
 
 def tokens_of(user: User, workspace: Workspace) -> QuerySet[ApiToken]:

@@ -41,6 +41,7 @@ MODULES = (
     "extraction",
     "drafting",
     "reviewing",
+    "teamwork",
     "writing",
 )
 

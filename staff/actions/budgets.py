@@ -9,7 +9,18 @@ from staff.domain import budgets as rules
 from staff.domain.budgets import Account, BudgetSpent, Busy, Room
 from staff.models import Budget
 
-__all__ = ["BudgetSpent", "Busy", "Room", "chain", "open_budget", "release", "reserve", "settle"]
+__all__ = [
+    "BudgetSpent",
+    "Busy",
+    "Room",
+    "chain",
+    "depth_of",
+    "open_budget",
+    "release",
+    "reserve",
+    "settle",
+    "take_step",
+]
 
 LINE = """
     WITH RECURSIVE line AS (
@@ -56,7 +67,9 @@ def open_budget(
 ) -> Budget:
     """A new budget; with a parent it draws on that as well, and may be handed on one time less."""
     if depth_cap is None:
-        depth_cap = rules.DEPTH_CAP if parent is None else max(0, (parent.depth_cap or 0) - 1)
+        depth_cap = rules.DEPTH_CAP
+    if parent is not None:
+        depth_cap = max(0, min(depth_cap, depth_of(parent) - 1))
     return Budget.objects.create(
         parent=parent,
         token_cap=token_cap,
@@ -64,6 +77,11 @@ def open_budget(
         step_cap=step_cap,
         depth_cap=depth_cap,
     )
+
+
+def depth_of(budget: Budget) -> int:
+    """How many more times work may be handed on from here."""
+    return rules.DEPTH_CAP if budget.depth_cap is None else budget.depth_cap
 
 
 def chain(budget_id: int) -> list[tuple[int, Account]]:
@@ -107,7 +125,8 @@ def reserve(
 def take_step(budget_id: int) -> None:
     """Use one step that is no model call. Raises BudgetSpent."""
     accounts = chain(budget_id)
-    rules.room([a for _, a in accounts], 0)
+    for _, account in accounts:
+        rules.check_step(account)
     sql.rows(
         "UPDATE staff_budget SET steps_used = steps_used + 1 WHERE id = ANY(%s)",
         [[key for key, _ in accounts]],

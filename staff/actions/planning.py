@@ -40,6 +40,20 @@ def claim(goal_id: int, lease_s: float) -> int | None:
     return int(taken[0])
 
 
+def place(goal: Goal) -> int | None:
+    """Where a goal stands among all the work that waits for a worker, 1 for the next; None if it
+    does not wait to be planned."""
+    if goal.state != GoalState.PLANNING or goal.is_paused:
+        return None
+    before = sql.one(
+        "SELECT count(*) FROM staff_outbox own JOIN staff_outbox o ON o.start_by <= own.start_by"
+        " WHERE own.job = 'plan_goal' AND own.subject_id = %s"
+        " AND o.job IN ('plan_goal', 'run_task')",
+        [goal.pk],
+    )
+    return (before and before[0]) or None
+
+
 def renew(goal_id: int, fence: int, lease_s: float) -> bool:
     """Extend a planner's lease. False if the planning is no longer its own."""
     renewed = sql.one(

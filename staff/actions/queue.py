@@ -26,10 +26,10 @@ from staff.models import Attempt, Goal, Task
 
 logger = logging.getLogger(__name__)
 
-CLAIMABLE = """
+IN_LINE = """
     t.state = 'ready' AND NOT t.is_paused AND g.state = 'running' AND NOT g.is_paused
-    AND (t.not_before IS NULL OR t.not_before <= now())
 """
+CLAIMABLE = f"{IN_LINE} AND (t.not_before IS NULL OR t.not_before <= now())"
 HAS_ROOM = """
     NOT EXISTS (
         SELECT FROM staff_node n WHERE n.name = %(worker)s AND (n.is_draining OR n.slots <= (
@@ -67,6 +67,12 @@ ANY_CLAIMABLE = f"""
     SELECT EXISTS (
         SELECT FROM staff_task t JOIN staff_goal g ON g.id = t.goal_id
         WHERE {CLAIMABLE} AND {HAS_ROOM} AND (%(task)s::bigint IS NULL OR t.id = %(task)s))
+"""
+PLACES = f"""
+    SELECT id, place FROM (
+        SELECT t.id, t.goal_id, row_number() OVER (ORDER BY t.start_by, t.id) AS place
+        FROM staff_task t JOIN staff_goal g ON g.id = t.goal_id WHERE {IN_LINE}
+    ) AS line WHERE goal_id = %s
 """
 PUT_ALL = f"""
     WITH wanted AS (
@@ -209,8 +215,8 @@ def nudge_more() -> None:
 def settle_nudge(task_id: int) -> None:
     """A worker has looked after this nudge. It is sent again if the task still can be taken."""
     stays = sql.one(
-        "SELECT 1 FROM staff_task t JOIN staff_goal g ON g.id = t.goal_id WHERE t.id = %s"
-        " AND t.state = 'ready' AND NOT t.is_paused AND g.state = 'running' AND NOT g.is_paused",
+        "SELECT 1 FROM staff_task t JOIN staff_goal g ON g.id = t.goal_id"
+        f" WHERE t.id = %s AND {IN_LINE}",
         [task_id],
     )
     (outbox.settle if stays is None else outbox.put_off)("run_task", task_id)
@@ -335,14 +341,9 @@ def end_attempt(held: Claim, state: AttemptState, kind: str = "", error: str = "
     budgets.release(held.goal_id, held.task_id)
 
 
-def position(task: Task) -> int | None:
-    """Its place in the queue, 1 for the next; None if it does not wait there."""
-    if task.state != TaskState.READY or task.start_by is None:
-        return None
-    before = Task.objects.filter(
-        state=TaskState.READY, start_by__lt=task.start_by, goal__is_paused=False, is_paused=False
-    )
-    return before.count() + 1
+def places(goal_id: int) -> dict[int, int]:
+    """Where the goal's tasks stand in the queue of the house: {task id: 1 for the next, ...}."""
+    return dict(sql.rows(PLACES, [goal_id]))
 
 
 def _stale(held: Claim) -> StaleFence:

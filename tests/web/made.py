@@ -8,6 +8,7 @@ from orchestrator import dispatch
 from staff.actions import planning, queue, tasks
 from staff.actions.streams import News
 from staff.domain.plans import Plan, PlanStep
+from staff.domain.retries import BACKOFF_S, FailureKind
 from staff.models import Goal, Task
 
 SUMMARY = (
@@ -83,6 +84,16 @@ def failed(boss, office) -> Goal:
     planning.fail(goal.pk, planning.claim(goal.pk, 60), "No plan fits.")
     goal.refresh_from_db()
     return goal
+
+
+def lose(goal: Goal, reason: str, kind: FailureKind = FailureKind.MODEL) -> Task:
+    """The goal's next task fails until it is a dead letter."""
+    for _ in (*BACKOFF_S[kind], "the last"):
+        Task.objects.filter(goal=goal).update(not_before=None)
+        held = claimed(goal)
+        tasks.fail(held, reason, kind)
+    goal.refresh_from_db()
+    return Task.objects.get(pk=held.task_id)
 
 
 def claimed(goal: Goal) -> queue.Claim:
