@@ -18,6 +18,7 @@ POINTS = (
     "effect.performed",  # and not recorded
     "effect.committed",
     "evidence.checked",  # and the task not done
+    "task.waits",  # for an answer or a colleague, and not committed
     "task.ended",
     "task.reaped",  # and not committed
     "nudge.taken",  # by the relay, and not sent

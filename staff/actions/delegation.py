@@ -14,6 +14,7 @@ from django.db import transaction
 
 from staff.actions import budgets, queue, streams
 from staff.actions.queue import Claim
+from staff.crashes import crash_point
 from staff.domain import delegation as rules
 from staff.domain import lifecycle
 from staff.domain.delegation import Hop, Member, NotHandedOn, Request
@@ -48,10 +49,11 @@ def hand_on(held: Claim, requests: Sequence[Request]) -> list[Outcome] | None:
     work = _Handover(goal, task)
     given = [work.found(request) or work.made(request) for request in requests]
     task.after = list(dict.fromkeys([*task.after, *(each.key for each in given)]))
+    task.save(update_fields=["after"])
     if all(each.state not in lifecycle.OPEN_TASKS for each in given):
-        task.save(update_fields=["after"])
         return [_outcome(each) for each in given]
-    queue.let_go(held, TaskState.WAITING, AttemptState.WAITING, after=task.after)
+    queue.let_go(held, TaskState.WAITING, AttemptState.WAITING)
+    crash_point("task.waits")
     streams.append(goal.pk, "task.waiting", task_id=task.pk, on=[each.pk for each in given])
     return None
 

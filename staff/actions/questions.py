@@ -10,6 +10,7 @@ from django.utils import timezone
 from staff.actions import queue, streams
 from staff.actions.goals import GoalRefused
 from staff.actions.queue import Claim
+from staff.crashes import crash_point
 from staff.domain.lifecycle import AttemptState, TaskState
 from staff.models import Goal, Question, Task, User
 
@@ -38,6 +39,7 @@ def ask(held: Claim, request: str, text: str, options: Sequence[str] = ()) -> st
     if known is None:
         _write(goal, task, request, text, options)
     queue.let_go(held, TaskState.ASKING, AttemptState.ASKING)
+    crash_point("task.waits")
     return None
 
 

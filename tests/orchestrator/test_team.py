@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from orchestrator import dispatch, execution, runtime
 from orchestrator.agent.skills import load_skills
-from staff.actions import control, goals, queue
+from staff.actions import control, goals, queue, recovery
 from staff.actions.goals import GoalRefused
 from staff.domain import delegation as rules
 from staff.models import Agent, Attempt, Budget, Event, ModelCall, Outbox, Question, Task
@@ -94,7 +94,7 @@ def test_a_waiting_task_costs_nothing(office, boss, play):
     goal = running(office, boss)
     work_on(goal)
     before = (len(model.requests), Budget.objects.get(pk=goal.budget_id).tokens_used)
-    assert queue.claim("w", 60) is None and queue.reap() == 0
+    assert queue.claim("w", 60) is None and recovery.reap() == 0
     work_on(goal)
     assert (len(model.requests), Budget.objects.get(pk=goal.budget_id).tokens_used) == before
 
@@ -103,10 +103,10 @@ def test_a_worker_that_dies_between_asking_and_answering_changes_nothing(office,
     model = play(the_goal=ASK)
     goal = running(office, boss)
     work_on(goal, "dead")
-    assert queue.reap(worker="dead") == 0, "it holds nothing any more"
+    assert recovery.reap(worker="dead") == 0, "it holds nothing any more"
     dispatch.answer(asked(goal).pk, boss, "red")
     held = queue.claim("dead", -1)  # it dies at once, before it has read the answer
-    assert held is not None and queue.reap() == 1
+    assert held is not None and recovery.reap() == 1
     work_on(goal, "alive")
     assert goal.state == "done" and goal.questions.count() == 1
     assert len(model.requests) == 2
@@ -125,7 +125,7 @@ def test_a_worker_that_dies_before_the_question_is_down_asks_it_once(
         patched.setattr(queue, "let_go", die)  # in the same transaction as the question
         work_on(goal)
     assert not goal.questions.exists()
-    assert queue.reap(worker="w") == 1
+    assert recovery.reap(worker="w") == 1
     work_on(goal)
     assert goal.questions.count() == 1 and len(model.requests) == 1
 

@@ -10,7 +10,7 @@ from django.db import transaction
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from staff.actions import control, delegation, goals, planning, questions, queue, tasks
+from staff.actions import control, delegation, goals, planning, questions, queue, recovery, tasks
 from staff.actions.budgets import BudgetSpent
 from staff.actions.delegation import NotHandedOn, Request
 from staff.actions.goals import GoalRefused
@@ -53,7 +53,7 @@ class Script:
                 )
                 tasks.fail(held, "It cannot be done.", FailureKind.MODEL)
             case "lost" if task.attempts_made < 3:
-                queue.reap(worker="w")
+                recovery.reap(worker="w")
             case _:
                 tasks.complete(held, f"{task.instruction}.")
 

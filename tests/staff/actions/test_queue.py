@@ -30,11 +30,11 @@ def test_a_large_goal_shares_the_staff_with_a_small_one(give):
 
 def test_the_place_in_the_queue_is_known(give):
     first, second = give(step("a")), give(step("a"))
-    assert queue.position(task_of(first, "a")) == 1
-    assert queue.position(task_of(second, "a")) == 2
+    assert queue.places(first.pk) == {task_of(first, "a").pk: 1}
+    assert queue.places(second.pk) == {task_of(second, "a").pk: 2}
     queue.claim("w", 60)
-    assert queue.position(task_of(second, "a")) == 1
-    assert queue.position(task_of(first, "a")) is None
+    assert queue.places(second.pk) == {task_of(second, "a").pk: 1}
+    assert queue.places(first.pk) == {}
 
 
 def test_an_agent_works_on_no_more_than_it_may(give, office):
