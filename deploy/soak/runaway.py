@@ -44,7 +44,9 @@ COLUMNS = {
 DEEPEST = 6
 TOKEN_S = 1.0  # a word of the script takes 0.05 s, and far more while everything starts anew
 KILLS = 20  # by us; the crash points come on top
-CRASH_AT = "task.claimed:0.03,model.answered:0.03,model.settled:0.02,task.ended:0.02"
+CRASH_AT = (
+    "task.claimed:0.03,model.answered:0.03,model.settled:0.02,task.waits:0.02,task.ended:0.02"
+)
 STOPPED_WITHIN_S = 300.0
 WORKERS, THREADS = 2, 4
 
