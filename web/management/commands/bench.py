@@ -1,4 +1,6 @@
 import json
+import os
+import sys
 import time
 from decimal import Decimal, InvalidOperation
 
@@ -28,6 +30,8 @@ class Command(HouseCommand):
         inference.add_argument("--model", default=settings.DEFAULT_MODEL)
         invoices = benches.add_parser("invoices", help="the sample invoice goal in a running house")
         invoices.add_argument("--timeout", type=int, default=900, help="seconds")
+        pages = benches.add_parser("pages", help="pages of very many goals; needs no `make up`")
+        pages.add_argument("--scale", default="1.0", help="1.0 is 50,000 goals, a million events")
 
     def handle(self, name, **options):
         self.stdout.write(json.dumps(getattr(self, name)(options), ensure_ascii=False))
@@ -44,6 +48,12 @@ class Command(HouseCommand):
         if path is None:
             raise CommandError(f"fetch it first: python manage.py models pull {wanted}")
         return bench.run(path, wanted)
+
+    def pages(self, options):
+        """Become the soak of that name: it makes a house of its own before it reads settings."""
+        soak = ["-m", "deploy.soak", "pages", "--scale", options["scale"]]
+        os.chdir(settings.BASE_DIR)
+        os.execv(sys.executable, [sys.executable, *soak])
 
     def invoices(self, options):
         """Give the sample goal, wait, compare every total with the truth it was made from."""
