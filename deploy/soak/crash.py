@@ -14,6 +14,7 @@ The pause that a task has to make which was lost several times already is not co
 from __future__ import annotations
 
 import re
+import signal
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -84,7 +85,7 @@ def run(house: House, scale: float, outcome: Outcome) -> None:
     disasters = Disasters(
         house,
         steps,
-        kills=max(5, round(KILLS * scale)),
+        kills=max(4, round(KILLS * scale)),
         outages={kind: max(1, round(count * scale)) for kind, count in OUTAGES.items()},
         freezes=max(1, round(FREEZES * scale)),
         lease_s=lease_s(scale),
@@ -131,6 +132,7 @@ def tidy(house: House, outcome: Outcome) -> float:
     from deploy.soak import ledger
 
     began = time.monotonic()
+    outcome.note(left_at_first=ledger.left_over())
     while (left := +Counter(ledger.left_over())) and time.monotonic() - began < TIDY_S:
         time.sleep(0.5)
     outcome.check(not left, f"left over: {dict(left)}")
@@ -145,7 +147,7 @@ def counts(house: House, toll: Toll) -> dict[str, Any]:
         "kills": len(house.restarts),
         "kills_by": dict(deaths),
         "crash_points": dict(points),
-        "died_by_themselves": len(house.restarts) - toll.killed.total() - points.total(),
+        "died_by_themselves": sum(each.exit_code != -signal.SIGKILL for each in house.restarts),
         "broker_kills": len(toll.outages["broker"]),
         "database_stops": len(toll.outages["database"]),
         "freezes": len(toll.frozen),

@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from deploy.soak import scripts
 from deploy.soak.house import House, HouseFailed
 from deploy.soak.outcome import Outcome, say
+from staff import crashes
 
 # kind -> what the goal says, the skill of its step, how many runs
 KINDS = {
@@ -44,9 +45,7 @@ COLUMNS = {
 DEEPEST = 6
 TOKEN_S = 1.0  # a word of the script takes 0.05 s, and far more while everything starts anew
 KILLS = 20  # by us; the crash points come on top
-CRASH_AT = (
-    "task.claimed:0.03,model.answered:0.03,model.settled:0.02,task.waits:0.02,task.ended:0.02"
-)
+CRASH_AT = ",".join(f"{point}:0.01" for point in crashes.POINTS if not point.startswith("nudge"))
 STOPPED_WITHIN_S = 300.0
 WORKERS, THREADS = 2, 4
 

@@ -84,3 +84,25 @@ def test_an_unknown_soak_is_refused_with_the_names():
     process = soak("soak", "teapot")
     said, _ = process.communicate(timeout=60)
     assert process.returncode == 2 and "streams" in said and "backlog" in said
+
+
+def test_a_house_that_dies_again_and_again_loses_and_doubles_nothing():
+    figures = found("soak", "crash", "--scale", "0.01")
+    assert (figures["lost"], figures["doubled"], figures["died_by_themselves"]) == (0, 0, 0)
+    assert figures["steps"] == 101 and figures["kills"] >= 4
+    assert (figures["broker_kills"], figures["database_stops"], figures["freezes"]) == (1, 1, 1)
+    assert figures["stale_refused"] > 0
+
+
+def test_work_without_measure_stops_exactly_at_its_caps():
+    figures = found("soak", "runaway", "--scale", "0.05")
+    assert figures["exact_stops"] == figures["stops"] == 18
+    assert figures["restarts"] > 0 and figures["asked_the_boss"] >= 16
+
+
+def test_what_the_house_costs_is_measured_with_real_workers():
+    process = soak("bench", "orchestration", "--scale", "0.01")
+    said, _ = process.communicate(timeout=300)
+    figures = json.loads(said.splitlines()[-1])  # too slow is no error here: others are at work
+    assert figures["tasks"] == 48 and figures["tasks_per_s"] > 1, said
+    assert 0 < figures["overhead_p50_ms"] <= figures["overhead_p95_ms"]
