@@ -26,6 +26,7 @@ from staff.models import (
     EventArchive,
     Firing,
     Goal,
+    GoalSearch,
     Membership,
     ModelCall,
     Node,
@@ -88,18 +89,26 @@ def with_progress(goals: QuerySet[Goal]) -> QuerySet[Goal]:
     )
 
 
-def search_goals(workspace: Workspace, words: str = "", state: str = "") -> QuerySet[Goal]:
-    """The goals that hold all the words, or parts of words (in text or answer), newest first."""
-    found = goals_of(workspace)
+def search_goals(
+    workspace: Workspace, words: str = "", state: str = ""
+) -> QuerySet[Goal] | QuerySet[GoalSearch]:
+    """The goals that hold all the words, or parts of words (in text or answer), newest first.
+
+    Of the rows that come back only the ids (pk) are for use: they are those of the goals.
+    """
+    if not words.strip():
+        goals = goals_of(workspace)
+        return goals.filter(state=state) if state else goals
+    found = GoalSearch.objects.filter(workspace=workspace).order_by("-pk")
     for word in words.split()[:10]:
         found = found.filter(holding(word))
-    return found.filter(state=state) if state else found
+    return found.filter(goal__state=state) if state else found
 
 
 def goal_of(workspace: Workspace, goal_id: int) -> Goal:
     """One goal, with the goal that it came from as `parent`."""
-    goals = with_progress(goals_of(workspace)).select_related("boss", "workspace", "parent")
-    return goals.get(pk=goal_id)
+    goals = with_progress(goals_of(workspace))
+    return goals.select_related("boss", "workspace", "parent").get(pk=goal_id)
 
 
 def children_of(goal: Goal) -> QuerySet[Goal]:

@@ -19,7 +19,7 @@ EVENTS = 20  # of each goal: a million
 LONG_STREAM = 5_000  # events of one goal
 RUNS = 40
 P95_MS = 200.0
-MOST_QUERIES = 40
+MOST_QUERIES = 20
 
 
 def house(scale: float) -> House:
@@ -33,7 +33,7 @@ def run(house: House, scale: float, outcome: Outcome) -> None:
     facts = furnish(original, round(GOALS * scale))
     outcome.note(**facts["counts"], filling_s=round(time.monotonic() - started, 1))
     measured = {name: measure(get) for name, get in ways(facts).items()}
-    judge(measured, outcome)
+    judge(measured, scale, outcome)
 
 
 def finished_goal(house: House) -> int:
@@ -148,7 +148,7 @@ def measure(get: Callable[[], Any]) -> dict[str, float]:
     return {"p95_ms": percentile(ms, 0.95), "p50_ms": percentile(ms, 0.5), "queries": asked}
 
 
-def judge(measured: Mapping[str, Mapping[str, float]], outcome: Outcome) -> None:
+def judge(measured: Mapping[str, Mapping[str, float]], scale: float, outcome: Outcome) -> None:
     for name, one in measured.items():
         say(
             f"{name:32} p50 {one['p50_ms']:7.1f} ms  p95 {one['p95_ms']:7.1f} ms  "
@@ -163,5 +163,6 @@ def judge(measured: Mapping[str, Mapping[str, float]], outcome: Outcome) -> None
         worst_p95_ms=round(worst_p95_ms, 1),
         worst_queries=worst_queries,
     )
-    outcome.check(worst_p95_ms < P95_MS, f"{worst} takes {worst_p95_ms:.0f} ms")
+    if scale >= 1:  # a small run is a test, and tests judge no speed
+        outcome.check(worst_p95_ms < P95_MS, f"{worst} takes {worst_p95_ms:.0f} ms")
     outcome.check(worst_queries <= MOST_QUERIES, f"a page asks {worst_queries} questions")

@@ -122,11 +122,14 @@ class Claim:
 def put(goal: Goal, task: Task, *also: str, delay_s: float = 0) -> None:
     """Make a task ready, at its place in the queue, and nudge for it.
 
+    Work that was begun keeps its place: it goes on before what came later.
     also:    names of other fields of the task that were changed and are saved with it
     delay_s: it is not claimed before that, by the database's clock
     """
-    ahead = Task.objects.filter(goal=goal, state__in=(TaskState.READY, TaskState.RUNNING)).count()
-    task.start_by = _place(goal, ahead)
+    if task.start_by is None or task.state == TaskState.WAITING:
+        open_ones = (TaskState.READY, TaskState.RUNNING)
+        ahead = Task.objects.filter(goal=goal, state__in=open_ones).count()
+        task.start_by = _place(goal, ahead)
     task.not_before = _database_time(delay_s) if delay_s else None
     move(task, TaskState.READY, "start_by", "not_before", *also)
     streams.append(goal.pk, "task.ready", task_id=task.pk)

@@ -32,8 +32,8 @@ NO_GRAMS = """
 SEARCH = """
     CREATE FUNCTION forestaff_note_words() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN
-        INSERT INTO staff_goalsearch (goal_id, words)
-        VALUES (NEW.id, upper(NEW.text || E'\\n' || NEW.answer))
+        INSERT INTO staff_goalsearch (goal_id, workspace_id, words)
+        VALUES (NEW.id, NEW.workspace_id, upper(NEW.text || E'\\n' || NEW.answer))
         ON CONFLICT (goal_id) DO UPDATE SET words = excluded.words;
         RETURN NULL;
     END $$;
@@ -42,8 +42,8 @@ SEARCH = """
     CREATE TRIGGER forestaff_note_words AFTER UPDATE OF text, answer ON staff_goal
     FOR EACH ROW WHEN ((OLD.text, OLD.answer) IS DISTINCT FROM (NEW.text, NEW.answer))
     EXECUTE FUNCTION forestaff_note_words();
-    INSERT INTO staff_goalsearch (goal_id, words)
-    SELECT id, upper(text || E'\\n' || answer) FROM staff_goal;
+    INSERT INTO staff_goalsearch (goal_id, workspace_id, words)
+    SELECT id, workspace_id, upper(text || E'\\n' || answer) FROM staff_goal;
     CREATE INDEX goals_by_words ON staff_goalsearch USING gin (forestaff_grams(words));
     ALTER INDEX goals_by_words ALTER COLUMN 1 SET STATISTICS 0;
     SET CONSTRAINTS ALL IMMEDIATE;
@@ -93,6 +93,15 @@ class Migration(migrations.Migration):
                         related_name="search",
                         serialize=False,
                         to="staff.goal",
+                    ),
+                ),
+                (
+                    "workspace",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="+",
+                        to="staff.workspace",
                     ),
                 ),
                 ("words", models.TextField()),

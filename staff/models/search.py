@@ -12,6 +12,7 @@ from django.db.models import F, Func, Q, Value
 from django.db.models.functions import Upper
 
 from staff.models.goals import Goal
+from staff.models.people import Workspace
 
 
 class GoalSearch(models.Model):
@@ -19,6 +20,7 @@ class GoalSearch(models.Model):
     alone."""
 
     goal = models.OneToOneField(Goal, models.CASCADE, primary_key=True, related_name="search")
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="+", db_index=False)
     words = models.TextField()
 
     def __str__(self) -> str:
@@ -26,13 +28,13 @@ class GoalSearch(models.Model):
 
 
 def holding(word: str) -> Q:
-    """Goals whose words hold this one, or have it as a part."""
+    """GoalSearch rows whose words hold this one, or have it as a part."""
     upper, longest = Upper(Value(word)), Value(min(3, len(word)))
     grams = Func(
-        Func(F("search__words"), function="forestaff_grams"),
+        Func(F("words"), function="forestaff_grams"),
         Func(upper, longest, function="forestaff_grams_of_length"),
         template="%(expressions)s",
         arg_joiner=" @> ",
         output_field=models.BooleanField(),
     )
-    return Q(grams, search__words__contains=upper)  # the index finds a few too many
+    return Q(grams, words__contains=upper)  # the index finds a few too many
