@@ -42,10 +42,18 @@ def needs(goal: Goal) -> dict[str, Any]:
     return {
         "questions": [each for each in questions if each not in spent],
         "spent": spent,
-        "more_budget": BudgetForm(initial=_caps(goal), auto_id="more_%s") if spent else None,
+        "more_budget": _more_budget(goal) if spent else None,
         "candidates": candidates(goal) if goal.state == GoalState.PROPOSED else [],
         "asked": [(approval, effects.get(approval.task_id, [])) for approval in approvals],
     }
+
+
+def _more_budget(goal: Goal) -> BudgetForm:
+    """A second form for the caps on the same page; what is typed into it stays."""
+    form = BudgetForm(initial=_caps(goal), auto_id="more_%s")
+    for field in form.fields.values():
+        field.widget.attrs["hx-preserve"] = "true"
+    return form
 
 
 def candidates(goal: Goal) -> list[dict[str, Any]]:
