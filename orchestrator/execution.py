@@ -26,9 +26,10 @@ from orchestrator.agent.skills import load_skills
 from orchestrator.heartbeat import StopSign
 from orchestrator.inference.base import InferenceError, ModelUnavailable, ModelUnknown
 from orchestrator.recorded import RecordedModel, Stopped
+from orchestrator.team import Team
 from orchestrator.tools import documents, registry
 from orchestrator.tools.base import Effect as Intended
-from orchestrator.tools.base import FileProblem, ToolContext
+from orchestrator.tools.base import FileProblem, ToolContext, Waiting
 from orchestrator.tools.folder import GoalFolder
 from staff import queries
 from staff.actions import calls, goals, questions, queue, tasks
@@ -37,6 +38,7 @@ from staff.actions.calls import BudgetSpent
 from staff.actions.queue import Claim, StaleFence
 from staff.actions.streams import News
 from staff.actions.tasks import IntendedEffect
+from staff.crashes import crash_point
 from staff.domain import plans
 from staff.domain.retries import FailureKind
 from staff.models import Agent, Artifact, Effect, Goal, Task
@@ -93,12 +95,15 @@ def run_task(task_id: int, worker: str) -> None:
 
 def carry_out(held: Claim) -> None:
     """Carry a claimed task as far as it goes: done, asking, waiting, failed, or handed back."""
+    crash_point("task.claimed")
     holds = partial(queue.holds, held)
     with heartbeat.kept(holds, partial(queue.renew, held, settings.LEASE_S)) as stop:
         try:
             Work(held, stop).run()
         except StaleFence as reason:
             logger.info("%s", reason)
+        except Waiting as asked:  # written down, and the task let go, where it was asked
+            logger.info("task %s waits: %s", held.task_id, asked)
         except DatabaseError:  # the lease decides when it is taken up again
             logger.exception("the database went away during task %s", held.task_id)
             connection.close()
@@ -187,6 +192,10 @@ class Work:
         self.task = Task.objects.select_related("agent", "goal").get(pk=held.task_id)
         self.goal = self.task.goal
         self.folder = _folder(self.goal)
+        self.is_handed_on = self.task.parent_id is not None
+        self.asked = self.task.instruction if self.is_handed_on else self.goal.text
+        # a program that waits over midnight finds the day on which it began
+        self.today = timezone.localdate(self.task.started_at)
         self._untold: list[News] = []
         self._told_at = time.monotonic()
         self._telling = threading.Lock()
@@ -195,21 +204,27 @@ class Work:
         try:
             effects = self.intended() or self.intend()
         finally:
-            if self._untold:
-                self.tell_now()  # what an attempt has shown stays, however it ends
+            self.tell_rest()  # what an attempt has shown stays, however it ends
         if not effects:
             return
+        crash_point("effects.intended")
         if reason := self.needs_approval(effects):
             tasks.ask(self.held, reason, _digest(effects))
             return
-        results = self.commit(effects)
+        spoken = [effect for effect in effects if registry.says(effect.tool)]
+        self.commit([effect for effect in effects if effect not in spoken])
         missing = evidence.check(self.task.outputs, self.folder)
         if missing:
             self.fail("; ".join(missing), lessons=missing)
             return
+        for effect in spoken:
+            effect.result, effect.committed_at = self.perform(effect), timezone.now()
+        results = [effect.result or {} for effect in effects]
         answer = "".join(result.get("answer", "") for result in results)
         review = next((result["review"] for result in results if "review" in result), None)
-        tasks.complete(self.held, answer, review)
+        crash_point("evidence.checked")
+        tasks.complete(self.held, answer, review, spoken)
+        crash_point("task.ended")
 
     def tell(self, kind: str, **data: Any) -> None:
         """Add an event to the stream; what comes in quick succession is written together."""
@@ -225,6 +240,10 @@ class Work:
             self._untold.clear()
             self._told_at = time.monotonic()
 
+    def tell_rest(self) -> None:
+        if self._untold:
+            self.tell_now()
+
     def fail(self, reason: str, lessons: Sequence[str] = ()) -> None:
         tasks.fail(self.held, reason, FailureKind.MODEL, lessons)
 
@@ -239,9 +258,10 @@ class Work:
         context = ToolContext(
             files=self.folder,
             model=self.model(),
-            goal_text=self.goal.text,
-            today=timezone.localdate(),
+            goal_text=self.asked,
+            today=self.today,
             on_call=self.told_of_call,
+            colleagues=Team(self.held, self.task, self.tell_rest),
         )
         for step in loop.act(self.brief(), context.model, context, self.stop.is_set):
             if self.stop.is_set():
@@ -290,25 +310,26 @@ class Work:
         )
         reasons = [f"replace your file {name}" for name in sorted(written & attached)]
         if self.goal.autonomy == Goal.Autonomy.ASK:
-            extra = sorted(written - attached - set(self.task.outputs))
+            planned = [] if self.is_handed_on else self.task.outputs
+            extra = sorted(written - attached - set(planned))
             reasons += [f"write {name}, which the plan does not name" for name in extra]
         if not reasons:
             return ""
         granted = self.task.approvals.filter(state="granted", digest=_digest(effects)).exists()
         return "" if granted else f"{self.task.title} wants to " + " and ".join(reasons)
 
-    def commit(self, effects: Sequence[Effect]) -> list[dict[str, Any]]:
-        """Perform the effects that are not yet done, in order. Returns all their results."""
-        results = []
+    def commit(self, effects: Sequence[Effect]) -> None:
+        """Perform the effects that are not yet done, in order."""
         for effect in effects:
             if effect.committed_at is None:
                 if self.stop.is_set():
                     raise Stopped
-                intended = Intended(effect.tool, effect.arguments, effect.summary)
-                perform = partial(registry.commit, intended, self.folder)
-                tasks.commit(self.held, effect, perform)
-            results.append(effect.result or {})
-        return results
+                tasks.commit(self.held, effect, partial(self.perform, effect))
+                crash_point("effect.committed")
+
+    def perform(self, effect: Effect) -> dict[str, Any]:
+        intended = Intended(effect.tool, effect.arguments, effect.summary)
+        return registry.commit(intended, self.folder)
 
     def told_of_call(self, name: str, arguments: dict[str, Any], result: Any) -> None:
         self.tell("tool.called", tool=name, arguments=arguments, result=result)
@@ -329,9 +350,9 @@ class Work:
     def brief(self) -> loop.Brief:
         agent = self.task.agent
         return loop.Brief(
-            goal_text=self.goal.text,
+            goal_text=self.asked,
             title=self.task.title,
-            instruction=self.task.instruction,
+            instruction="" if self.is_handed_on else self.task.instruction,
             skill=load_skills()[self.task.skill],
             agent_name=agent.name if agent else "",
             agent_role=agent.role if agent else "",
@@ -340,7 +361,7 @@ class Work:
             inputs=tuple(self.task.inputs),
             outputs=tuple(self.task.outputs),
             reasons=tuple(self.task.reasons),
-            today=timezone.localdate(),
+            today=self.today,
         )
 
 

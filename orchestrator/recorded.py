@@ -19,6 +19,7 @@ from orchestrator.heartbeat import StopSign
 from orchestrator.inference.base import ChatModel, ChatRequest, Completion
 from staff.actions import calls
 from staff.actions.streams import News
+from staff.crashes import crash_point
 from staff.models import ModelCall
 
 COALESCE_S = 0.2
@@ -61,11 +62,13 @@ class RecordedModel:
         if room.seconds is not None:
             granted = replace(granted, timeout_s=room.seconds)
         completion, unsaid = self._stream(digest, granted)
+        crash_point("model.answered")
         resource = _cut_by(request, granted, completion)
         news = [_text(digest, unsaid)] if unsaid else []
         news.append(_done(digest, completion, False))
         is_answer = not (resource or self.stop.is_set())
         calls.settle(self.work, call, news, is_answer=is_answer, **asdict(completion))
+        crash_point("model.settled")
         if self.stop.is_set():
             raise Stopped
         if resource:

@@ -16,10 +16,12 @@ from kombu.exceptions import OperationalError as BrokerAway
 
 from orchestrator.celery import app
 from staff.actions import outbox
+from staff.crashes import crash_point
 
 logger = logging.getLogger(__name__)
 
 WINDOW = 64
+LONGEST_WAIT_S = 1.0
 
 
 def run() -> None:
@@ -31,7 +33,7 @@ def run() -> None:
             while True:
                 while relay_once():
                     pass
-                _wait(1.0)
+                _wait(outbox.next_due_s(LONGEST_WAIT_S))
         except (OperationalError, InterfaceError, BrokerAway, OSError) as reason:
             logger.warning("waiting for the database or the broker: %s", reason)
             connection.close()
@@ -43,7 +45,9 @@ def relay_once() -> int:
     """Send what is due. Returns how many nudges were sent."""
     due = outbox.take_due(WINDOW)
     for job, subject_id in due:
+        crash_point("nudge.taken")
         app.send_task(f"orchestrator.tasks.{job}", args=[subject_id], retry=False)
+        crash_point("nudge.sent")
     return len(due)
 
 

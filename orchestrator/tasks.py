@@ -6,17 +6,21 @@ A message of the relay carries one id. Whatever else it holds is refused with a 
 from __future__ import annotations
 
 import logging
-import socket
+import time
 from datetime import timedelta
+from typing import Any
 
 from celery import shared_task
-from celery.signals import worker_ready, worker_shutting_down
+from celery.signals import celeryd_after_setup, worker_shutting_down
 from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
 
-from orchestrator import execution, heartbeat, runtime
-from staff.actions import archive, nodes, outbox, planning, queue
+from orchestrator import execution, heartbeat, runtime, triggers
+from staff.actions import archive, nodes, outbox, planning, queue, recovery
 
 logger = logging.getLogger(__name__)
+
+WAIT_S = 1.0
 
 
 @shared_task
@@ -37,7 +41,7 @@ def run_task(task_id: int) -> None:
 @shared_task
 def reap() -> None:
     """Put back what was lost: work whose lease ran out."""
-    lost = queue.reap() + planning.reap()
+    lost = recovery.reap() + planning.reap()
     if lost:
         logger.info("put %d pieces of work back", lost)
 
@@ -50,6 +54,13 @@ def archive_events() -> None:
         logger.info("archived %d events", archived)
 
 
+@shared_task
+def fire_routines() -> None:
+    """Give the goals that schedules owe and that new files in watched folders ask for."""
+    if given := triggers.fire_all():
+        logger.info("routines gave %d goals", given)
+
+
 def is_id(value: object) -> bool:
     """Whether a message carries what it should."""
     good = type(value) is int and 0 < value < 2**63
@@ -58,14 +69,24 @@ def is_id(value: object) -> bool:
     return good
 
 
-@worker_ready.connect
-def _start(sender: object, **_: object) -> None:
-    """A worker that starts under a name takes back at once what died with that name."""
-    heartbeat.worker_name = str(getattr(sender, "hostname", "")) or socket.gethostname()
-    if not heartbeat.worker_name.startswith("staff"):
+@celeryd_after_setup.connect
+def _start(sender: str, instance: Any, **_: object) -> None:
+    """A worker that starts under a name takes back at once what died with that name.
+
+    It does so before it has a broker, and before it takes any work of its own.
+    """
+    heartbeat.worker_name = sender
+    if not sender.startswith("staff"):
         return
-    nodes.register(heartbeat.worker_name, threads=_threads(sender))
-    lost = queue.reap(worker=heartbeat.worker_name)
+    while True:
+        try:
+            nodes.register(sender, threads=instance.concurrency)
+            lost = recovery.reap(worker=sender)
+            break
+        except (OperationalError, InterfaceError) as reason:
+            logger.warning("waiting for the database: %s", reason)
+            connection.close()
+            time.sleep(WAIT_S)
     if lost:
         logger.info("took %d pieces of work back from the worker before this one", lost)
     heartbeat.start()
@@ -75,7 +96,3 @@ def _start(sender: object, **_: object) -> None:
 @worker_shutting_down.connect
 def _stop(**_: object) -> None:
     heartbeat.stop_all()
-
-
-def _threads(worker: object) -> int:
-    return int(getattr(getattr(worker, "controller", worker), "concurrency", 1) or 1)

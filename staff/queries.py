@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, F, OuterRef, QuerySet, Subquery, Sum
-from django.db.models.functions import Coalesce
+from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
 from staff.domain.lifecycle import OPEN_GOALS, GoalState, TaskState
@@ -21,13 +21,17 @@ from staff.models import (
     ApiToken,
     Approval,
     Artifact,
+    Attempt,
     Event,
     EventArchive,
+    Firing,
     Goal,
     GoalSearch,
     Membership,
     ModelCall,
+    Node,
     Question,
+    Routine,
     Task,
     User,
     Workspace,
@@ -102,7 +106,40 @@ def search_goals(
 
 
 def goal_of(workspace: Workspace, goal_id: int) -> Goal:
-    return with_progress(goals_of(workspace)).select_related("boss", "workspace").get(pk=goal_id)
+    """One goal, with the goal that it came from as `parent`."""
+    goals = with_progress(goals_of(workspace)).select_related("boss", "workspace", "parent")
+    return goals.get(pk=goal_id)
+
+
+def children_of(goal: Goal) -> QuerySet[Goal]:
+    """The goals that came from this one, newest first."""
+    return with_progress(goals_of(goal.workspace)).filter(parent=goal)
+
+
+def tasks_of(goal: Goal) -> QuerySet[Task]:
+    """The goal's tasks in their order, each with its agent, its parent and its attempts."""
+    return _with_attempts(Task.objects.filter(goal=goal)).order_by("position", "id")
+
+
+def task_of(goal: Goal, task_id: int) -> Task:
+    return Task.objects.get(goal=goal, pk=task_id)
+
+
+def dead_letters(workspace: Workspace) -> QuerySet[Task]:
+    """Tasks that failed for good, the newest first, each with all that was tried."""
+    failed = Task.objects.filter(goal__workspace=workspace, state=TaskState.FAILED)
+    return _with_attempts(failed).select_related("goal").order_by("-ended_at", "-id")
+
+
+def count_dead_letters(workspace: Workspace) -> int:
+    """How many tasks failed lately, of goals that the boss has not judged."""
+    failed = Task.objects.filter(goal__workspace=workspace, state=TaskState.FAILED)
+    return failed.filter(goal__rating=None, ended_at__gte=timezone.now() - RECENT).count()
+
+
+def _with_attempts(tasks: QuerySet[Task]) -> QuerySet[Task]:
+    attempts = Prefetch("attempts", Attempt.objects.order_by("fence"), to_attr="tries")
+    return tasks.select_related("agent", "parent__agent").prefetch_related(attempts)
 
 
 def artifact_of(goal: Goal, artifact_id: int) -> Artifact:
@@ -208,9 +245,49 @@ def agent_of(workspace: Workspace, agent_id: int) -> Agent:
     return agents_of(workspace).annotate(tokens=tokens).get(pk=agent_id)
 
 
+def nodes(late_after_s: float) -> QuerySet[Node]:
+    """The nodes of the house, with tasks_now and is_late: not seen for so long, by the database's
+    clock."""
+    running = Task.objects.filter(state=TaskState.RUNNING, worker=OuterRef("name")).order_by()
+    count = running.values("worker").annotate(n=Count("pk")).values("n")
+    return Node.objects.annotate(
+        tasks_now=Coalesce(Subquery(count), 0),
+        is_late=Q(seen_at__lt=Now() - timedelta(seconds=late_after_s)),
+    )
+
+
+def running_tasks(workspace: Workspace) -> QuerySet[Task]:
+    """What is being worked on now, with its agent and its goal."""
+    running = Task.objects.filter(goal__workspace=workspace, state=TaskState.RUNNING)
+    return running.select_related("agent", "goal").order_by("id")
+
+
 def tokens_of(user: User, workspace: Workspace) -> QuerySet[ApiToken]:
     """The user's API tokens that still let someone in."""
     return ApiToken.objects.filter(user=user, workspace=workspace, revoked_at=None).order_by("-id")
+
+
+def routines_of(workspace: Workspace) -> QuerySet[Routine]:
+    """The routines by name, each with its newest firing (a list of at most one) in `newest`."""
+    newest = Prefetch("firings", Firing.objects.order_by("-id")[:1], to_attr="newest")
+    found = Routine.objects.filter(workspace=workspace).select_related("boss")
+    return found.prefetch_related(newest).order_by("name", "id")
+
+
+def routine_of(workspace: Workspace, routine_id: int) -> Routine:
+    return routines_of(workspace).get(pk=routine_id)
+
+
+def firings_of(routine: Routine) -> QuerySet[Firing]:
+    """What the routine did, newest first, with the goals that came of it."""
+    return routine.firings.select_related("goal").order_by("-id")
+
+
+def armed_routines() -> list[Routine]:
+    """What a beat looks at, of all workspaces: schedules that are due, and watched folders."""
+    due = Q(trigger=Routine.Trigger.SCHEDULE, next_at__lte=Now())
+    active = Routine.objects.filter(is_active=True)
+    return list(active.filter(due | Q(trigger=Routine.Trigger.FOLDER)).order_by("next_at", "id"))
 
 
 def _count(rows: QuerySet[Any], group: str) -> Coalesce:

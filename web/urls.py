@@ -1,10 +1,15 @@
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import include, path, re_path
 
 from web import pages
 from web.agents import views as agents
+from web.failed import views as failed
+from web.goals import tasks
 from web.goals import views as goals
+from web.nodes import views as nodes
 from web.people import views as people
+from web.routines import hooks
+from web.routines import views as routines
 
 urlpatterns = [
     path("", pages.home, name="home"),
@@ -13,6 +18,7 @@ urlpatterns = [
     path("goals/<int:goal_id>", goals.goal, name="goal"),
     path("goals/<int:goal_id>/panels/<slug:name>", goals.panel, name="panel"),
     path("goals/<int:goal_id>/do/<slug:verb>", goals.act, name="act"),
+    path("goals/<int:goal_id>/tasks/<int:task_id>/do/<slug:verb>", tasks.act, name="act-task"),
     path("goals/<int:goal_id>/plans/<int:plan_id>/edit", goals.edit_plan, name="edit-plan"),
     path("goals/<int:goal_id>/files/<int:artifact_id>", goals.file, name="file"),
     path(
@@ -20,9 +26,20 @@ urlpatterns = [
         goals.file_content,
         name="file-content",
     ),
+    path("failed", failed.failed, name="failed"),
+    path("failed/release", failed.release, name="release"),
     path("staff", agents.staff, name="staff"),
     path("staff/hire", agents.hire, name="hire"),
     path("staff/<int:agent_id>", agents.member, name="member"),
+    path("routines", routines.routines, name="routines"),
+    path("routines/new", routines.new, name="new-routine"),
+    path("routines/preview", routines.preview, name="preview-routine"),
+    path("routines/<int:routine_id>", routines.routine, name="routine"),
+    path("routines/<int:routine_id>/edit", routines.edit, name="edit-routine"),
+    path("routines/<int:routine_id>/do/<slug:verb>", routines.act, name="act-routine"),
+    path("hooks/<str:secret>", hooks.receive, name="hook"),
+    path("nodes", nodes.nodes, name="nodes"),
+    re_path(r"^nodes/(?P<node>[^/\x00]+)/(?P<verb>[a-z]+)$", nodes.change, name="change-node"),
     path("settings/account", people.account, name="account"),
     path("settings/tokens", people.tokens, name="tokens"),
     path("settings/tokens/<int:token_id>/revoke", people.revoke_token, name="revoke-token"),

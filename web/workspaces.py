@@ -65,6 +65,19 @@ def acting(view: View) -> View:
     return guarded
 
 
+def managing(view: View) -> View:
+    """For people who look after the house: owners and admins."""
+
+    @seated
+    @functools.wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        if not request.membership.may_manage:
+            raise PermissionDenied(_("Only owners and admins may look after the machines."))
+        return view(request, *args, **kwargs)
+
+    return guarded
+
+
 def shell(request: HttpRequest) -> dict[str, Any]:
     """What every page's frame shows; each is asked for only where a template uses it."""
     workspace = getattr(request, "workspace", None)
@@ -73,6 +86,8 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     return {
         "workspace": workspace,
         "may_act": request.membership.may_act,
+        "may_manage": request.membership.may_manage,
         "my_seats": functools.partial(queries.memberships_of, request.user),
         "waiting_count": functools.partial(queries.count_waiting, workspace),
+        "failed_count": functools.partial(queries.count_dead_letters, workspace),
     }

@@ -20,7 +20,7 @@ from types import FrameType
 from deploy.soak.house import HouseFailed
 from deploy.soak.outcome import Outcome, say
 
-SOAKS = ("streams", "backlog", "pages")
+SOAKS = ("streams", "backlog", "crash", "runaway", "orchestration", "pages")
 
 
 def main() -> int:

@@ -18,11 +18,12 @@ from orchestrator.agent import prompts, slots
 from orchestrator.agent.program import Cancelled, ProgramError, extract_source, run
 from orchestrator.agent.skills import Skill
 from orchestrator.inference.base import ChatRequest
-from orchestrator.tools import registry
-from orchestrator.tools.base import Effect, FileProblem, ModelCaller, Tool, ToolContext
+from orchestrator.tools import registry, teamwork
+from orchestrator.tools.base import Effect, FileProblem, ModelCaller, Tool, ToolContext, ToolError
 
 Origin = Literal["model", "repair", "skill", "slots"]
 Way = tuple[Origin, Callable[[str], str]]
+WHICH_TABLE = "Which of the tables is this about:"
 
 
 @dataclass(frozen=True)
@@ -112,10 +113,12 @@ def act(
 ) -> Iterator[Step]:
     """Find a program that does the task. The last step is Proposed or GaveUp.
 
-    Raises Cancelled once `cancelled()` is true, and what the model raises.
+    Raises Cancelled once `cancelled()` is true, Waiting where somebody was asked who has not
+    answered yet, and what the model raises.
     """
     tools = offered(brief)
     author = _Author(brief, model, prompts.request(brief, list(tools.values()), context), context)
+    tools |= _of_team(brief)
     error = ""
     for origin, write in author.ways():
         source = write(error)
@@ -143,6 +146,13 @@ def offered(brief: Brief) -> dict[str, Tool]:
     }
 
 
+def _of_team(brief: Brief) -> dict[str, Tool]:
+    """The skill's tools for asking and handing on: an example program holds them, and the
+    colleagues themselves say who may use them."""
+    tools = registry.all_tools()
+    return {name: tools[name] for name in brief.skill.tools if name in teamwork.TOOLS}
+
+
 @dataclass
 class _Author:
     """The ways to a program, in the order to try them.
@@ -164,7 +174,7 @@ class _Author:
             return [as_written]
         if skill.slots and not brief.reasons:
             return [("slots", self.filled), *adapted]
-        if skill.knows(brief.instruction) and not brief.reasons:
+        if skill.knows(brief.instruction or brief.goal_text) and not brief.reasons:
             return [as_written, *adapted]
         return [*adapted, as_written]
 
@@ -177,11 +187,29 @@ class _Author:
 
     def filled(self, _: str) -> str:
         brief, skill = self.brief, self.brief.skill
-        rows = prompts.table_of(self.context, brief.inputs[0]) if brief.inputs else []
         question = f"{brief.goal_text}\n{brief.instruction}".strip()
+        tables = self.tables(question)
+        rows = [row for name in tables for row in prompts.table_of(self.context, name)]
         asked = slots.request(skill.slots, rows, question, skill.advice)
         answer = self.model(f"settings: {brief.title}", asked).text if asked else "{}"
-        return slots.filled(skill.program, skill.slots, rows, question, answer)
+        return slots.filled(skill.program, skill.slots, rows, question, answer, tables)
+
+    def tables(self, question: str) -> list[str]:
+        """Which of the tables the question is about. Where it does not tell, the boss is asked;
+        who may not ask takes the first."""
+        inputs = list(self.brief.inputs)
+        if len(inputs) < 2 or "tables" not in self.brief.skill.slots.values():
+            return inputs[:1]
+        read = {name: prompts.table_of(self.context, name) for name in inputs}
+        meant = slots.tables_meant({name: rows for name, rows in read.items() if rows}, question)
+        if len(meant) < 2:
+            return meant[0] if meant else inputs[:1]
+        options = {", ".join(names): names for names in meant}
+        asked = teamwork.shortened(f"{WHICH_TABLE} {question}")
+        try:
+            return options[self.context.colleagues.ask_boss(asked, list(options))]
+        except ToolError:
+            return meant[0]
 
     def as_written(self, _: str) -> str:
         return self.brief.skill.program

@@ -77,7 +77,7 @@ def _names(names: Sequence[str]) -> str:
 def _tables(names: Sequence[str], context: ToolContext) -> Iterator[str]:
     """The columns of each table among the inputs, with a value of each: a model that sees none
     invents them. A table that cannot be read is left to the program to find out."""
-    kinds = {entry.name: entry.kind for entry in context.files.list()}
+    kinds = {entry.name: entry.kind for entry in context.files.list(only=names)}
     for name in [name for name in names if kinds.get(name) in TABLE_KINDS][:NAMES_SHOWN]:
         if rows := table_of(context, name):
             first = list(rows[0].items())[:COLUMNS_SHOWN]

@@ -9,6 +9,7 @@ wordings: instructions that the example program is known to be right for: they r
 takes:    what it works on: documents (attached), table (records made before, else attached ones),
           results (all that was made before), report (the newest), anything (attached, if any)
 makes:    what it leaves behind: records (a table read from documents), table, report or verdict
+answers:  true where its answer is worth having without a file: then `output` may be ""
 output:   default name of the file it writes; none for a verdict
 tools:    the functions on offer to its programs, few enough for a small model
 slots:    the settings at the top of the program, each with its kind (see `agent.slots`)
@@ -65,6 +66,7 @@ class Skill:
     tools: tuple[str, ...] = ()
     general: bool = False
     adapt: bool = True
+    answers: bool = False
     advice: str = ""
     program: str = ""
     slots: Mapping[str, str | Mapping[str, Sequence[str]]] = field(default_factory=dict)

@@ -9,6 +9,7 @@ Kinds of slots, as a SKILL.md names them:
 
 rows:    the rows that the question names by a value: {} or {"region": ["North"]}; by code
 dates:   the name of the column of dates, or ""; by code
+tables:  the tables that the question is about, alike in their columns; by code, or by the boss
 columns: up to two columns to group by; "month" too if there is a column of dates
 numbers: a column of numbers
 {choice: [words]}: the choices that the question has words for, else those that need none
@@ -28,7 +29,7 @@ from orchestrator.tools.base import Table
 
 Kind = str | Mapping[str, Sequence[str]]
 
-BY_CODE = ("rows", "dates")
+BY_CODE = ("rows", "dates", "tables")
 MOST_GROUPS = 2
 SLOT_TOKENS = 120
 FEW = 30  # different values, so that a column is one to choose rows by
@@ -59,7 +60,12 @@ def can_fill(slots: Mapping[str, Kind], rows: Table) -> bool:
 
 
 def filled(
-    program: str, slots: Mapping[str, Kind], rows: Table, question: str, answer: str = "{}"
+    program: str,
+    slots: Mapping[str, Kind],
+    rows: Table,
+    question: str,
+    answer: str = "{}",
+    tables: Sequence[str] = (),
 ) -> str:
     """The program with its settings. What the answer leaves open takes the first option; a table
     that has nothing to choose from leaves the program as it was."""
@@ -73,9 +79,36 @@ def filled(
     for number, line in enumerate(lines):
         name = line.partition(" = ")[0]
         if name in slots:
-            setting = _setting(slots[name], rows, question, chosen.get(name))
+            kind = slots[name]
+            is_tables = kind == "tables"
+            setting = (
+                list(tables) if is_tables else _setting(kind, rows, question, chosen.get(name))
+            )
             lines[number] = f"{name} = {setting!r}"
     return "\n".join(lines)
+
+
+def tables_meant(tables: Mapping[str, Table], question: str) -> list[list[str]]:
+    """The tables that a question may be about, as groups of those with the same columns.
+
+    Those that it names, by file or by what stands in them; all where it names none.
+    """
+    named = [name for name in tables if _names_file(question, name)]
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for name in named or tables:
+        groups.setdefault(tuple(_columns(tables[name])), []).append(name)
+    hit = [
+        names
+        for columns, names in groups.items()
+        if _named(columns, question) or any(named_rows(tables[name], question) for name in names)
+    ]
+    return list(groups.values()) if named else hit or list(groups.values())
+
+
+def _names_file(question: str, name: str) -> bool:
+    """By its name, or its name without the ending, with or without hyphens."""
+    stem = name.rpartition(".")[0]
+    return any(_names(question, each) for each in (name, stem, re.sub(r"[-_]+", " ", stem)))
 
 
 def named_rows(rows: Table, question: str) -> dict[str, list[str]]:

@@ -1,21 +1,22 @@
 """What a tool is, and what a program that calls tools leaves behind: intended effects.
 
 A tool is a typed Python function. A tool that only reads runs during the dry-run; a tool that
-writes does not: its call is captured as an `Effect`, shown to the boss, and committed later.
+writes does not: its call is captured as an `Effect`, shown to the boss, and committed later. A tool
+that says something is an effect too, but changes nothing besides what its task has to say.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal, Protocol
 
 from orchestrator.inference.base import ChatRequest, Completion
 
-EffectKind = Literal["reads", "writes"]
+EffectKind = Literal["reads", "says", "writes"]
 Row = dict[str, Any]
 Table = list[Row]
 
@@ -32,6 +33,11 @@ class FileProblem(Exception):
         super().__init__(f"{name}: {reason}")
         self.name = name
         self.reason = reason
+
+
+class Waiting(Exception):
+    """Somebody was asked and has not answered yet. It leaves the program, which is run again when
+    the answer is there, and then gets it from the same call."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,10 @@ class FileEntry:
 class Files(Protocol):
     """The goal's workspace: a flat folder of named files."""
 
-    def list(self) -> Iterable[FileEntry]: ...
+    def names(self) -> list[str]: ...
+
+    def list(self, only: Collection[str] | None = None) -> Iterable[FileEntry]:
+        """The files by name, or those of them that are asked for; their kind is looked at."""
 
     def read(self, name: str) -> bytes:
         """Raises FileProblem if there is no such file or it may not be read."""
@@ -80,6 +89,56 @@ class ModelCaller(Protocol):
     def __call__(self, purpose: str, request: ChatRequest) -> Completion: ...
 
 
+@dataclass(frozen=True)
+class Handover:
+    """A piece of work for a colleague.
+
+    to:     a role or a name
+    inputs: files of the goal that it works on
+    output: the file that it leaves; "" where its answer is all that is wanted
+    """
+
+    to: str
+    skill: str
+    instruction: str
+    inputs: tuple[str, ...] = ()
+    output: str = ""
+
+
+class Colleagues(Protocol):
+    """Whom a program can ask: promises, kept by the runtime.
+
+    A question is asked once; until its answer is there every call raises Waiting, and then returns
+    it, on whatever worker the program is run again. ToolError for what cannot be asked.
+    """
+
+    def ask_boss(self, question: str, options: Sequence[str] = ()) -> str: ...
+
+    def ask_lead(self, question: str) -> str: ...
+
+    def whom(self, skill: str) -> str:
+        """The role to which work of this kind can be handed on, or ""."""
+
+    def delegate(self, work: Sequence[Handover]) -> list[Row]:
+        """What came of each piece of work: {answer, files, problem}; they are done side by side."""
+
+
+class Alone:
+    """Colleagues where there are none: a program that is tried out, or a tool by itself."""
+
+    def ask_boss(self, question: str, options: Sequence[str] = ()) -> str:
+        raise ToolError("there is nobody to ask here: decide with what you have")
+
+    def ask_lead(self, question: str) -> str:
+        return self.ask_boss(question)
+
+    def whom(self, skill: str) -> str:
+        return ""
+
+    def delegate(self, work: Sequence[Handover]) -> list[Row]:
+        raise ToolError("there is nobody to hand work to: do it in this program")
+
+
 @dataclass
 class ToolContext:
     """What a tool may use while one program of one task runs.
@@ -87,6 +146,7 @@ class ToolContext:
     problems: files that could not be used, gathered here and shown on the goal
     notes:    remarks for the boss ("3 fields could not be read: ...")
     effects:  intended effects of this dry-run, in order
+    colleagues: the boss and the rest of the staff
     on_call:  told of each finished call: tool, JSON arguments, JSON result cut for showing
     """
 
@@ -98,6 +158,7 @@ class ToolContext:
     notes: list[str] = field(default_factory=list)
     effects: list[Effect] = field(default_factory=list)
     on_call: Callable[[str, dict[str, Any], Any], None] = lambda name, arguments, result: None
+    colleagues: Colleagues = field(default_factory=Alone)
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ def read_documents(context: ToolContext, files: Sequence[str] | str) -> list[Doc
     Raises ToolError for a name that is not in the folder, or if no file at all can be read.
     """
     names = [files] if isinstance(files, str) else list(dict.fromkeys(files))
-    there = [entry.name for entry in context.files.list()]
+    there = context.files.names()
     for name in names:
         if name not in there:
             raise ToolError(

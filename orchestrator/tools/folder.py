@@ -10,7 +10,7 @@ import secrets
 import stat
 import unicodedata
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
@@ -72,13 +72,21 @@ class GoalFolder:
         self.root = root
         self.quota_bytes = quota_bytes
 
-    def list(self) -> Iterable[FileEntry]:
-        """The files by name; the kind is told from the content."""
+    def names(self) -> list[str]:
         try:
             with self._folder() as folder:
-                return [entry for name in _names(folder) if (entry := _entry(folder, name))]
+                return _names(folder)
         except FileNotFoundError:
             return []
+
+    def list(self, only: Collection[str] | None = None) -> Iterable[FileEntry]:
+        """The files by name, or those of them that are asked for; the kind is told from the
+        content."""
+        wanted = [name for name in self.names() if only is None or name in only]
+        if not wanted:
+            return []
+        with self._folder() as folder:
+            return [entry for name in wanted if (entry := _entry(folder, name))]
 
     def read(self, name: str) -> bytes:
         """Raises FileProblem for a file that is not there, not plain, or over MAX_FILE_BYTES."""
@@ -131,11 +139,15 @@ class Overlay:
         self.base = base
         self.pending: dict[str, bytes] = {}
 
-    def list(self) -> Iterable[FileEntry]:
-        beneath = [entry for entry in self.base.list() if entry.name not in self.pending]
+    def names(self) -> list[str]:
+        return sorted({*self.base.names(), *self.pending})
+
+    def list(self, only: Collection[str] | None = None) -> Iterable[FileEntry]:
+        beneath = [entry for entry in self.base.list(only) if entry.name not in self.pending]
         above = [
             FileEntry(name, len(content), kind_of(name, content))
             for name, content in self.pending.items()
+            if only is None or name in only
         ]
         return sorted(beneath + above, key=lambda entry: entry.name)
 
@@ -213,7 +225,7 @@ def _names(folder: int) -> list[str]:
 def _entry(folder: int, name: str) -> FileEntry | None:
     """The file's entry, or None if it went away meanwhile."""
     try:
-        with _opened(folder, name) as (file, size):
+        with opened(folder, name) as (file, size):
             content = file.read(_HEAD_BYTES)
             if content.startswith(_TOLD_BY_WHOLE) and size <= MAX_FILE_BYTES:
                 content += file.read()
@@ -223,14 +235,14 @@ def _entry(folder: int, name: str) -> FileEntry | None:
 
 
 def _read(folder: int, name: str) -> bytes:
-    with _opened(folder, name) as (file, size):
+    with opened(folder, name) as (file, size):
         if size > MAX_FILE_BYTES:
             raise FileProblem(name, f"it is larger than {MAX_FILE_BYTES // 2**20} MB.")
         return file.read()
 
 
 @contextmanager
-def _opened(folder: int, name: str) -> Iterator[tuple[IO[bytes], int]]:
+def opened(folder: int, name: str) -> Iterator[tuple[IO[bytes], int]]:
     """A plain file of the folder, open for reading, and its size in bytes."""
     try:
         descriptor = os.open(name, _OPEN, dir_fd=folder)

@@ -41,6 +41,7 @@ MODULES = (
     "extraction",
     "drafting",
     "reviewing",
+    "teamwork",
     "writing",
 )
 
@@ -66,10 +67,10 @@ def tool(
     The first line of its docstring is what the model reads. The function itself stays as it is,
     for our own code to call; programs get it with their arguments checked.
     commit: performs an effect that the tool intended: (files, arguments as given to `intend`)
-            -> result; needed where effect is "writes"
+            -> result; needed unless effect is "reads"
     """
-    if (effect == "writes") != (commit is not None):
-        raise ValueError("a tool has a commit if, and only if, it writes")
+    if (effect != "reads") != (commit is not None):
+        raise ValueError("a tool has a commit if, and only if, it has an effect")
 
     def declare(function: F) -> F:
         made = _tool_of(function, name or function.__name__, effect, commit)
@@ -117,6 +118,11 @@ def stubs(tools: Mapping[str, Tool] | Iterable[Tool]) -> str:
     """The tools as the model reads them: one line each, signature and description."""
     each = tools.values() if isinstance(tools, Mapping) else tools
     return "\n".join(f"{one.signature}  # {one.description}" for one in each)
+
+
+def says(tool: str) -> bool:
+    """Whether the tool's effect is only what its task says. Raises KeyError for an unknown tool."""
+    return all_tools()[tool].effect == "says"
 
 
 def commit(effect: Effect, files: Files) -> dict[str, Any]:

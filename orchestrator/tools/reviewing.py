@@ -49,14 +49,14 @@ def review_document(context: ToolContext, name: str, asks: str) -> dict[str, Any
     return {"ok": not reasons, "reasons": reasons}
 
 
-@tool(effect="writes", commit=_commit_verdict)
+@tool(effect="says", commit=_commit_verdict)
 def accept_work(context: ToolContext, note: str = "") -> str:
     """Accept the reviewed work."""
     intend(context, "accept_work", {"reasons": [], "note": note}, "accept the work")
     return "accepted"
 
 
-@tool(effect="writes", commit=_commit_verdict)
+@tool(effect="says", commit=_commit_verdict)
 def send_back(context: ToolContext, reasons: list[str]) -> str:
     """Send the reviewed work back with reasons."""
     told = [reason.strip() for reason in reasons if reason.strip()]

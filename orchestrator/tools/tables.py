@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +17,8 @@ from orchestrator.tools.base import FileProblem, Row, Table, ToolContext, ToolEr
 from orchestrator.tools.folder import kind_of
 from orchestrator.tools.registry import tool
 from orchestrator.tools.values import listed, plain
+
+LONG_ROWS = 25  # from here on a table is reckoned with rather than read
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "==": lambda a, b: _normal(a) == _normal(b),
@@ -180,8 +183,23 @@ def describe_table(context: ToolContext, rows: Table) -> dict[str, Any]:
     return {"rows": len(rows), "columns": _names(rows), "numbers": numbers}
 
 
+@tool(effect="reads")
+def long_tables(context: ToolContext, files: list[str]) -> list[str]:
+    """Those files that are tables to reckon with: many rows, and numbers in them."""
+    quiet = replace(context, notes=[], problems=[])
+    found = []
+    for name in files:
+        try:
+            rows = read_table(quiet, name)
+        except (ToolError, FileProblem):
+            continue  # whoever reads it says what is wrong with it
+        if len(rows) > LONG_ROWS and describe_table(quiet, rows)["numbers"]:
+            found.append(name)
+    return found
+
+
 def _content(context: ToolContext, name: str) -> bytes:
-    names = [entry.name for entry in context.files.list()]
+    names = context.files.names()
     if name not in names:
         raise ToolError(f'there is no file "{name[:80]}"; the files are: {listed(names) or "none"}')
     return context.files.read(name)

@@ -132,7 +132,7 @@ def _commit_finish(files: Files, arguments: dict[str, Any]) -> dict[str, Any]:
     return {"answer": arguments["answer"]}
 
 
-@tool(effect="writes", commit=_commit_finish)
+@tool(effect="says", commit=_commit_finish)
 def finish(context: ToolContext, answer: str) -> str:
     """Tell the boss the result; call it last."""
     if not answer.strip():
@@ -150,7 +150,7 @@ def _intend_text(context: ToolContext, tool: str, name: str, text: str) -> str:
 
 def _intend_file(context: ToolContext, tool: str, arguments: dict[str, Any], size: str) -> str:
     name: str = arguments["name"]
-    there = {entry.name for entry in context.files.list()}
+    there = context.files.names()
     intend(context, tool, arguments, f"{'replace' if name in there else 'write'} {name}: {size}")
     return name
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import transaction
 
+from staff.actions import queue
 from staff.models import Agent, Workspace
 
 # name, role, what it is told about itself; the first is the lead of the others
@@ -52,8 +53,12 @@ def save(agent: Agent, known_tools: Sequence[str] = (), **changes: Any) -> Agent
     unknown = [tool for tool in agent.tools if known_tools and tool not in known_tools]
     if unknown:
         raise AgentRefused(f"There is no tool called {unknown[0]}.")
+    if agent.concurrency is not None and agent.concurrency < 1:
+        raise AgentRefused("An agent works on at least one task at once.")
     _check_line(agent)
     agent.save()
+    if "concurrency" in changes:
+        queue.nudge_more()  # there may be room now for work that was turned away
     return agent
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 
 from staff.actions import sql
@@ -10,7 +9,18 @@ from staff.domain import budgets as rules
 from staff.domain.budgets import Account, BudgetSpent, Busy, Room
 from staff.models import Budget
 
-__all__ = ["BudgetSpent", "Busy", "Room", "chain", "open_budget", "release", "reserve", "settle"]
+__all__ = [
+    "BudgetSpent",
+    "Busy",
+    "Room",
+    "chain",
+    "depth_of",
+    "open_budget",
+    "release",
+    "reserve",
+    "settle",
+    "take_step",
+]
 
 LINE = """
     WITH RECURSIVE line AS (
@@ -33,6 +43,17 @@ SETTLE = f"""
         tokens_used = tokens_used + %(tokens)s, seconds_used = seconds_used + %(seconds)s
     WHERE id IN (SELECT id FROM line)
 """
+RESERVE = """
+    WITH call AS (
+        UPDATE staff_modelcall SET tokens_reserved = %(tokens)s, seconds_reserved = %(seconds)s
+        WHERE id = %(call)s
+    )
+    UPDATE staff_budget SET
+        tokens_reserved = tokens_reserved + %(tokens)s,
+        seconds_reserved = seconds_reserved + %(seconds)s,
+        steps_used = steps_used + %(steps)s
+    WHERE id = ANY(%(budgets)s)
+"""
 OPEN_SECONDS = 3600.0  # what a call may reserve at the most
 
 
@@ -46,7 +67,9 @@ def open_budget(
 ) -> Budget:
     """A new budget; with a parent it draws on that as well, and may be handed on one time less."""
     if depth_cap is None:
-        depth_cap = rules.DEPTH_CAP if parent is None else max(0, (parent.depth_cap or 0) - 1)
+        depth_cap = rules.DEPTH_CAP
+    if parent is not None:
+        depth_cap = max(0, min(depth_cap, depth_of(parent) - 1))
     return Budget.objects.create(
         parent=parent,
         token_cap=token_cap,
@@ -54,6 +77,11 @@ def open_budget(
         step_cap=step_cap,
         depth_cap=depth_cap,
     )
+
+
+def depth_of(budget: Budget) -> int:
+    """How many more times work may be handed on from here."""
+    return rules.DEPTH_CAP if budget.depth_cap is None else budget.depth_cap
 
 
 def chain(budget_id: int) -> list[tuple[int, Account]]:
@@ -68,8 +96,11 @@ def reserve(
     max_tokens: int,
     timeout_s: float | None,
     takes_step: bool,
+    call_id: int,
 ) -> Room:
     """Hold back what one model call may use, on the budget and all that it draws on.
+
+    The call's own row keeps it too, so that it can be given back whatever happens.
 
     Returns what the call may use: at most max_tokens for the answer, and its seconds where a cap
     bounds them. Raises BudgetSpent, or Busy while other calls hold what there is.
@@ -78,15 +109,28 @@ def reserve(
     room = rules.room([a for _, a in accounts], prompt_tokens + 1, takes_step=takes_step)
     most = max_tokens if room.tokens is None else min(max_tokens, room.tokens - prompt_tokens)
     seconds = room.seconds and min(room.seconds, timeout_s or OPEN_SECONDS)
-    _add([key for key, _ in accounts], prompt_tokens + most, seconds or 0.0, steps=int(takes_step))
+    sql.rows(
+        RESERVE,
+        {
+            "call": call_id,
+            "tokens": prompt_tokens + most,
+            "seconds": seconds or 0.0,
+            "steps": int(takes_step),
+            "budgets": [key for key, _ in accounts],
+        },
+    )
     return replace(room, tokens=most, seconds=seconds)
 
 
 def take_step(budget_id: int) -> None:
     """Use one step that is no model call. Raises BudgetSpent."""
     accounts = chain(budget_id)
-    rules.room([a for _, a in accounts], 0)
-    _add([key for key, _ in accounts], 0, 0.0, steps=1)
+    for _, account in accounts:
+        rules.check_step(account)
+    sql.rows(
+        "UPDATE staff_budget SET steps_used = steps_used + 1 WHERE id = ANY(%s)",
+        [[key for key, _ in accounts]],
+    )
 
 
 def settle(budget_id: int, *, reserved: tuple[int, float], tokens: int, seconds: float) -> None:
@@ -119,12 +163,3 @@ def release(goal_id: int, task_id: int | None) -> None:
     )
     for budget_id, tokens, seconds in held:
         settle(budget_id, reserved=(tokens, seconds), tokens=0, seconds=0.0)
-
-
-def _add(keys: Sequence[int], tokens: int, seconds: float, *, steps: int) -> None:
-    sql.rows(
-        "UPDATE staff_budget SET tokens_reserved = tokens_reserved + %s,"
-        " seconds_reserved = seconds_reserved + %s, steps_used = steps_used + %s"
-        " WHERE id = ANY(%s)",
-        [tokens, seconds, steps, list(keys)],
-    )

@@ -94,12 +94,9 @@ def begin(
         max_tokens=max_tokens,
         timeout_s=timeout_s,
         takes_step=is_new,
+        call_id=pk,
     )
     reserved = (prompt_tokens + (room.tokens or 0), room.seconds or 0.0)
-    sql.rows(
-        "UPDATE staff_modelcall SET tokens_reserved = %s, seconds_reserved = %s WHERE id = %s",
-        [*reserved, pk],
-    )
     return Call(pk, budget_id, reserved, room)
 
 

@@ -201,7 +201,8 @@ def retry(goal_id: int, boss: User) -> None:
     if goal.state == GoalState.PLANNING:
         progress.nudge_planning(goal)
     else:
-        progress.take_up(goal, Task.objects.filter(goal=goal))
+        wanted = progress.stopped_work(goal)
+        progress.take_up(goal, Task.objects.filter(goal=goal, key__in=wanted))
         progress.go_on(goal)
 
 

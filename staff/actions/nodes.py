@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from staff.actions import sql
+from django.db import transaction
+
+from staff.actions import queue, sql
 from staff.models import Node
 
 
@@ -22,7 +24,13 @@ def seen(name: str) -> None:
     sql.rows("UPDATE staff_node SET seen_at = now() WHERE name = %s", [name])
 
 
-def limit(name: str, *, slots: int | None = None, is_draining: bool = False) -> bool:
-    """How many tasks a node may run at once (null: all its threads), and whether it takes any
-    more at all. False if there is no such node."""
-    return bool(Node.objects.filter(name=name).update(slots=slots, is_draining=is_draining))
+@transaction.atomic
+def limit(name: str, **changes: int | bool | None) -> bool:
+    """Set what is named. False if there is no such node.
+
+    slots:       how many tasks it may run at once (null: all its threads)
+    is_draining: whether it finishes what it has and takes no more
+    """
+    found = bool(Node.objects.filter(name=name).update(**changes))
+    queue.nudge_more()  # there may be room now for work that was turned away
+    return found

@@ -17,11 +17,11 @@ CHANNEL = "forestaff_nudge"
 RESEND_S = 5  # doubled with each sending
 LONGEST_RESEND_S = 300
 
-NUDGE = """
+ANEW = "SET start_by = excluded.start_by, due_at = excluded.due_at, sent_at = NULL, sends = 0"
+NUDGE = f"""
     INSERT INTO staff_outbox (job, subject_id, start_by, due_at, sent_at, sends)
     VALUES (%s, %s, %s, coalesce(%s, now()), NULL, 0)
-    ON CONFLICT (job, subject_id) DO UPDATE
-    SET start_by = excluded.start_by, due_at = excluded.due_at, sent_at = NULL, sends = 0
+    ON CONFLICT (job, subject_id) DO UPDATE {ANEW}
 """
 TAKE = """
     WITH window_left AS (
@@ -57,6 +57,15 @@ def take_due(window: int) -> list[tuple[str, int]]:
     """
     taken = sql.rows(TAKE, {"window": window, "resend": RESEND_S, "longest": LONGEST_RESEND_S})
     return [(job, subject_id) for job, subject_id, _ in sorted(taken, key=lambda row: row[2])]
+
+
+def next_due_s(longest: float) -> float:
+    """Seconds until the next nudge that waits for its time, at most `longest`."""
+    ((due_s,),) = sql.rows(
+        "SELECT extract(epoch FROM min(due_at) - now())::float8 FROM staff_outbox"
+        " WHERE sent_at IS NULL"
+    )
+    return longest if due_s is None else min(max(due_s, 0.01), longest)
 
 
 def settle(job: str, subject_id: int) -> None:

@@ -9,8 +9,7 @@ from typing import Any
 from django.db import transaction
 
 from staff.actions import budgets, outbox, progress, sql, streams
-from staff.actions.queue import StaleFence
-from staff.actions.streams import News
+from staff.actions.streams import News, StaleFence
 from staff.domain.lifecycle import GoalState
 from staff.models import Goal, Plan, Question
 
@@ -41,6 +40,20 @@ def claim(goal_id: int, lease_s: float) -> int | None:
     return int(taken[0])
 
 
+def place(goal: Goal) -> int | None:
+    """Where a goal stands among all the work that waits for a worker, 1 for the next; None if it
+    does not wait to be planned."""
+    if goal.state != GoalState.PLANNING or goal.is_paused:
+        return None
+    before = sql.one(
+        "SELECT count(*) FROM staff_outbox own JOIN staff_outbox o ON o.start_by <= own.start_by"
+        " WHERE own.job = 'plan_goal' AND own.subject_id = %s"
+        " AND o.job IN ('plan_goal', 'run_task')",
+        [goal.pk],
+    )
+    return (before and before[0]) or None
+
+
 def renew(goal_id: int, fence: int, lease_s: float) -> bool:
     """Extend a planner's lease. False if the planning is no longer its own."""
     renewed = sql.one(
@@ -55,7 +68,7 @@ def renew(goal_id: int, fence: int, lease_s: float) -> bool:
 @transaction.atomic(savepoint=False)
 def tell(goal_id: int, fence: int, *news: News) -> None:
     """Add events in the name of a planner. Raises StaleFence if the planning is another's."""
-    streams.append_all(goal_id, news)
+    streams.append_all(goal_id, *news)
     _check(goal_id, fence)
 
 

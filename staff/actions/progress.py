@@ -11,8 +11,9 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from staff.actions import outbox, queue, streams
-from staff.domain import lifecycle, plans, queueing
-from staff.domain.lifecycle import GoalState, PlanState, TaskState
+from staff.actions.queue import Claim
+from staff.domain import delegation, lifecycle, plans, queueing
+from staff.domain.lifecycle import AttemptState, GoalState, PlanState, TaskState
 from staff.models import Agent, Approval, Artifact, Goal, Plan, Question, Task
 
 
@@ -52,30 +53,44 @@ def _assign(staff: Sequence[Agent], role: str) -> Agent | None:
     return (fitting or list(staff) or [None])[0]
 
 
-def go_on(goal: Goal) -> None:
-    """Start what nothing stands in the way of any more, and end the goal if nothing is left."""
-    tasks = Task.objects.filter(goal=goal)
-    states = list(tasks.values_list("key", "state", "after", "parent_id"))
-    if any(state == TaskState.FAILED and parent is None for _, state, _, parent in states):
+def go_on(goal: Goal, *, by_worker: bool = False) -> None:
+    """Start what nothing stands in the way of any more, and end the goal if nothing is left.
+
+    Work that was handed on does not decide about the goal: where it failed or was cancelled, the
+    task that asked for it is told and goes on; where nobody waits for it any more, it is stopped.
+    by_worker: a worker calls that will take the next task of the queue itself
+    """
+    states = _states(goal)
+    if any(state == TaskState.FAILED and parent is None for *_, state, _, parent in states):
         _give_up(goal)
         return
+    if unneeded := _unneeded(states):
+        _stop(goal, unneeded)
+        states = _states(goal)
     over = {
         key
-        for key, state, _, parent in states
+        for _, key, state, _, parent in states
         if state == TaskState.DONE or (parent is not None and state in lifecycle.STOPPED_TASKS)
     }
     free = [
-        key for key, state, after, _ in states if state == TaskState.WAITING and set(after) <= over
+        pk for pk, _, state, after, _ in states if state == TaskState.WAITING and set(after) <= over
     ]
-    for task in tasks.filter(key__in=free) if free else ():
-        queue.put(goal, task)
-    if any(state in lifecycle.OPEN_TASKS for _, state, _, _ in states):
+    if free:
+        ahead = sum(state in (TaskState.READY, TaskState.RUNNING) for _, _, state, _, _ in states)
+        queue.put_all(goal, free, ahead, taken_by_caller=by_worker)
+    if any(state in lifecycle.OPEN_TASKS for _, _, state, _, _ in states):
         return
-    if any(state == TaskState.DONE for _, state, _, _ in states):
+    if any(state == TaskState.DONE for _, _, state, _, _ in states):
         finish(goal, _last_word(goal))
     else:
         end(goal, GoalState.CANCELLED)
         streams.append(goal.pk, "goal.cancelled")
+
+
+def _states(goal: Goal) -> list[tuple[int, str, str, list[str], int | None]]:
+    """(id, key, state, after, id of the parent) of each task."""
+    tasks = Task.objects.filter(goal=goal)
+    return list(tasks.values_list("pk", "key", "state", "after", "parent_id"))
 
 
 def _give_up(goal: Goal) -> None:
@@ -87,16 +102,46 @@ def _give_up(goal: Goal) -> None:
     fail(goal, f"{dead.title}: {dead.failure}")
 
 
+def _unneeded(states: Sequence[tuple[int, str, str, list[str], int | None]]) -> list[int]:
+    """Ids of open tasks that were handed on, and that nothing in the plan waits for."""
+    lively = [row for row in states if row[2] in lifecycle.OPEN_TASKS]
+    handed = {key: pk for pk, key, _, _, parent in lively if parent is not None}
+    if not handed:
+        return []
+    after = {key: before for _, key, _, before, _ in lively}
+    needed = delegation.awaited(after, after.keys() - handed.keys())
+    return [pk for key, pk in handed.items() if key not in needed]
+
+
+def _stop(goal: Goal, ids: Sequence[int]) -> None:
+    """Stop work that nobody needs any more."""
+    tasks = Task.objects.filter(pk__in=ids)
+    withdraw_questions(goal, tasks)
+    queue.cancel(tasks)
+    for pk in ids:
+        reason = "Nobody waits for it any more."
+        streams.append(goal.pk, "task.cancelled", task_id=pk, reason=reason)
+
+
 def send_back(goal: Goal, task: Task, reasons: Sequence[str]) -> None:
-    """A task that is over, and all that builds on it, is to be done again: `go_on` starts it."""
-    again = Task.objects.filter(plan=task.plan, key__in=successors(goal, task.key))
+    """A task that is over, and all that builds on it, is to be done again: `go_on` starts it.
+
+    What these had handed on is asked for anew: the same work on the same files is there already.
+    """
+    keys = done_again(goal, task.key)
+    again = Task.objects.filter(plan=task.plan, key__in=keys)
     withdraw_questions(goal, again)
+    asked_anew = handed_on(goal) - keys
     for each in again:
+        each.after = _without(each.after, asked_anew)
         if each.state == TaskState.WAITING:
+            each.save(update_fields=["after"])
             continue
+        queue.end_attempt(Claim(each.pk, goal.pk, each.fence, each.revision), AttemptState.RETURNED)
         each.fence += 1
         each.revision += 1
         each.attempts_made, each.failures, each.failure, each.is_paused = 0, {}, "", False
+        each.started_at = None
         if each.pk == task.pk:
             each.reasons = [*each.reasons, *reasons]
         outbox.drop("run_task", each.pk)
@@ -104,14 +149,34 @@ def send_back(goal: Goal, task: Task, reasons: Sequence[str]) -> None:
             each,
             TaskState.WAITING,
             *("fence", "revision", "attempts_made", "failures", "failure", "is_paused", "reasons"),
+            *("after", "started_at"),
         )
 
 
 def take_up(goal: Goal, tasks: QuerySet[Task]) -> None:
-    """Let stopped tasks wait for their turn again, with all their tries before them."""
-    for task in tasks.filter(state__in=lifecycle.STOPPED_TASKS):
+    """Let stopped tasks wait for their turn again, with all their tries before them.
+
+    What they had handed on and what came to nothing is asked for anew, unless it is among them.
+    """
+    stopped = list(tasks.filter(state__in=lifecycle.STOPPED_TASKS))
+    others = set(
+        Task.objects.filter(goal=goal, parent__isnull=False, state__in=lifecycle.STOPPED_TASKS)
+        .exclude(pk__in=[task.pk for task in stopped])
+        .values_list("key", flat=True)
+    )
+    for task in stopped:
         task.failure, task.attempts_made, task.failures, task.is_paused = "", 0, {}, False
-        queue.move(task, TaskState.WAITING, "failure", "attempts_made", "failures", "is_paused")
+        task.after = _without(task.after, others)
+        queue.move(
+            task, TaskState.WAITING, "failure", "attempts_made", "failures", "is_paused", "after"
+        )
+
+
+def stopped_work(goal: Goal) -> set[str]:
+    """Keys of the stopped tasks of the plan, and of the handed-on ones that they wait for."""
+    tasks = list(Task.objects.filter(goal=goal))
+    roots = [t.key for t in tasks if t.parent_id is None and t.state in lifecycle.STOPPED_TASKS]
+    return {*roots, *delegation.awaited({t.key: t.after for t in tasks}, roots)}
 
 
 def reopen(goal: Goal) -> None:
@@ -122,15 +187,40 @@ def reopen(goal: Goal) -> None:
     move(goal, wanted, "failure", "ended_at", "is_paused")
 
 
-def successors(goal: Goal, key: str) -> set[str]:
-    """Keys of a step and of all that build on it."""
+def done_again(goal: Goal, key: str) -> set[str]:
+    """Keys of a task and of what is done again after it.
+
+    What builds on another, cancelled task as well is not: it could only wait for ever.
+    """
+    keys = successors(goal, key)
+    cancelled = Task.objects.filter(goal=goal, state=TaskState.CANCELLED, parent=None)
+    stopped = cancelled.exclude(key__in=keys).values_list("key", flat=True)
+    return keys - successors(goal, *stopped)
+
+
+def successors(goal: Goal, *keys: str, askers: bool = True) -> set[str]:
+    """These keys, and those of all that builds on them.
+
+    askers: whether a task builds on what it has handed on; where that is cancelled, it does not
+    """
     after = dict(Task.objects.filter(goal=goal).values_list("key", "after"))
-    found, grew = {key}, True
+    passed_over = set() if askers else handed_on(goal)
+    found, grew = set(keys), True
     while grew:
-        more = {other for other, before in after.items() if found & set(before)} - found
+        reach = found - passed_over
+        more = {other for other, before in after.items() if reach & set(before)} - found
         found |= more
         grew = bool(more)
     return found
+
+
+def handed_on(goal: Goal) -> set[str]:
+    """Keys of the tasks that are no steps of the plan."""
+    return set(Task.objects.filter(goal=goal, parent__isnull=False).values_list("key", flat=True))
+
+
+def _without(keys: Sequence[str], others: set[str]) -> list[str]:
+    return [key for key in keys if key not in others]
 
 
 def withdraw_questions(goal: Goal, tasks: QuerySet[Task] | None = None) -> None:

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
 from staff.actions import budgets, outbox, sql, streams
+from staff.actions.streams import News, StaleFence
 from staff.domain import lifecycle, queueing, retries
 from staff.domain.lifecycle import AttemptState, TaskState
 from staff.domain.retries import FailureKind
@@ -24,10 +26,10 @@ from staff.models import Attempt, Goal, Task
 
 logger = logging.getLogger(__name__)
 
-CLAIMABLE = """
+IN_LINE = """
     t.state = 'ready' AND NOT t.is_paused AND g.state = 'running' AND NOT g.is_paused
-    AND (t.not_before IS NULL OR t.not_before <= now())
 """
+CLAIMABLE = f"{IN_LINE} AND (t.not_before IS NULL OR t.not_before <= now())"
 HAS_ROOM = """
     NOT EXISTS (
         SELECT FROM staff_node n WHERE n.name = %(worker)s AND (n.is_draining OR n.slots <= (
@@ -66,12 +68,45 @@ ANY_CLAIMABLE = f"""
         SELECT FROM staff_task t JOIN staff_goal g ON g.id = t.goal_id
         WHERE {CLAIMABLE} AND {HAS_ROOM} AND (%(task)s::bigint IS NULL OR t.id = %(task)s))
 """
+PLACES = f"""
+    SELECT id, place FROM (
+        SELECT t.id, t.goal_id, row_number() OVER (ORDER BY t.start_by, t.id) AS place
+        FROM staff_task t JOIN staff_goal g ON g.id = t.goal_id WHERE {IN_LINE}
+    ) AS line WHERE goal_id = %s
+"""
+PUT_ALL = f"""
+    WITH wanted AS (
+        SELECT * FROM unnest(%(tasks)s::bigint[], %(places)s::timestamptz[], %(delays)s::float8[])
+            AS wanted (id, start_by, delay_s)
+    ), put AS (
+        UPDATE staff_task t SET state = 'ready', start_by = wanted.start_by, not_before = NULL
+        FROM wanted WHERE t.id = wanted.id AND t.state = 'waiting'
+        RETURNING t.id, t.start_by, t.is_paused, wanted.delay_s
+    ), nudged AS (
+        INSERT INTO staff_outbox (job, subject_id, start_by, due_at, sent_at, sends)
+        SELECT 'run_task', id, start_by, now() + delay_s * interval '1 second', NULL, 0
+        FROM put WHERE NOT is_paused AND NOT %(is_paused)s
+        ON CONFLICT (job, subject_id) DO UPDATE {outbox.ANEW}
+    )
+    SELECT pg_notify('{outbox.CHANNEL}', '')
+"""
+LET_GO = """
+    WITH attempt AS (
+        UPDATE staff_attempt SET state = %(ended)s, ended_at = clock_timestamp()
+        WHERE task_id = %(task)s AND fence = %(fence)s AND state = 'running'
+    )
+    UPDATE staff_task t
+    SET state = %(wanted)s, lease_until = NULL, worker = '', answer = coalesce(%(answer)s, answer),
+        ended_at = CASE WHEN %(is_over)s THEN clock_timestamp() END
+    WHERE id = %(task)s
+    RETURNING EXISTS (
+        SELECT FROM staff_modelcall c
+        WHERE c.goal_id = t.goal_id AND c.task_id = t.id AND NOT c.is_settled
+    )
+"""
+GRACE_S = 0.25  # how long a nudge waits for the worker that will take its task anyway
 TRIES = 5  # when all that could be claimed is locked by others for a moment
 LOOK_AGAIN_S = 0.02
-
-
-class StaleFence(Exception):
-    """This attempt no longer owns its task: it was cancelled, paused, or given to another."""
 
 
 @dataclass(frozen=True)
@@ -84,18 +119,42 @@ class Claim:
     revision: int = 0
 
 
-def put(goal: Goal, task: Task, *also: str, not_before: datetime | None = None) -> None:
+def put(goal: Goal, task: Task, *also: str, delay_s: float = 0) -> None:
     """Make a task ready, at its place in the queue, and nudge for it.
 
-    also: names of other fields of the task that were changed and are saved with it
+    also:    names of other fields of the task that were changed and are saved with it
+    delay_s: it is not claimed before that, by the database's clock
     """
-    now = timezone.now()
     ahead = Task.objects.filter(goal=goal, state__in=(TaskState.READY, TaskState.RUNNING)).count()
-    task.start_by = queueing.start_by(now, goal.priority, goal.deadline_at, ahead)
-    task.not_before = not_before
+    task.start_by = _place(goal, ahead)
+    task.not_before = _database_time(delay_s) if delay_s else None
     move(task, TaskState.READY, "start_by", "not_before", *also)
     streams.append(goal.pk, "task.ready", task_id=task.pk)
     nudge(goal, task)
+
+
+def put_all(goal: Goal, task_ids: Sequence[int], ahead: int, *, taken_by_caller: bool) -> None:
+    """Make waiting tasks ready, at their places in the queue, and nudge for them.
+
+    ahead:           tasks of the goal that are ready or running already
+    taken_by_caller: the worker that calls takes the next task itself; the nudge for one of these
+                     is kept back for a moment, and is gone by then
+    """
+    lifecycle.check_task(task_ids[0], TaskState.WAITING, TaskState.READY)
+    places = [_place(goal, ahead + number) for number in range(len(task_ids))]
+    delays_s = [
+        GRACE_S if taken_by_caller and number == 0 else 0.0 for number in range(len(places))
+    ]
+    sql.rows(
+        PUT_ALL,
+        {"tasks": task_ids, "places": places, "delays": delays_s, "is_paused": goal.is_paused},
+    )
+    news = [News("task.ready", {}, task_id=task_id) for task_id in task_ids]
+    streams.append_all(goal.pk, *news)
+
+
+def _place(goal: Goal, ahead: int) -> datetime:
+    return queueing.start_by(timezone.now(), goal.priority, goal.deadline_at, ahead)
 
 
 def nudge(goal: Goal, task: Task) -> None:
@@ -154,8 +213,8 @@ def nudge_more() -> None:
 def settle_nudge(task_id: int) -> None:
     """A worker has looked after this nudge. It is sent again if the task still can be taken."""
     stays = sql.one(
-        "SELECT 1 FROM staff_task t JOIN staff_goal g ON g.id = t.goal_id WHERE t.id = %s"
-        " AND t.state = 'ready' AND NOT t.is_paused AND g.state = 'running' AND NOT g.is_paused",
+        "SELECT 1 FROM staff_task t JOIN staff_goal g ON g.id = t.goal_id"
+        f" WHERE t.id = %s AND {IN_LINE}",
         [task_id],
     )
     (outbox.settle if stays is None else outbox.put_off)("run_task", task_id)
@@ -198,19 +257,16 @@ def check(held: Claim) -> None:
 
 def lock(held: Claim) -> None:
     """Lock the goal of a claim. Raises StaleFence if the claim does not stand any more."""
-    sql.rows("SELECT 1 FROM staff_goal WHERE id = %s FOR UPDATE", [held.goal_id])
-    check(held)
+    which = {"goal": held.goal_id, "task": held.task_id, "fence": held.fence}
+    if not sql.rows(f"{streams.HELD} SELECT id FROM held", which):
+        raise _stale(held)
 
 
 def locked(held: Claim) -> tuple[Goal, Task]:
     """The locked goal and task of a claim that still stands. Raises StaleFence if it does not."""
-    sql.rows("SELECT 1 FROM staff_goal WHERE id = %s FOR UPDATE", [held.goal_id])
-    task = Task.objects.select_related("goal").filter(
-        pk=held.task_id, fence=held.fence, state=TaskState.RUNNING
-    )
-    for found in task:
-        return found.goal, found
-    raise _stale(held)
+    lock(held)
+    task = Task.objects.select_related("goal").get(pk=held.task_id)
+    return task.goal, task
 
 
 @transaction.atomic
@@ -221,38 +277,7 @@ def hand_back(held: Claim) -> None:
     task = Task.objects.get(pk=held.task_id)
     if task.fence == held.fence and task.state == TaskState.RUNNING:
         task.attempts_made = max(0, task.attempts_made - 1)
-        _return(goal, task, "attempts_made")
-
-
-def reap(worker: str | None = None) -> int:
-    """Put tasks back whose lease ran out, or that a worker held which has just started anew.
-
-    Returns how many were put back.
-    """
-    found = sql.rows(
-        "SELECT id, goal_id, fence FROM staff_task WHERE state = 'running'"
-        " AND (lease_until < now() OR worker = %s)",
-        [worker],
-    )
-    return sum(_reap_one(Claim(*row)) for row in found)
-
-
-@transaction.atomic
-def _reap_one(lost: Claim) -> bool:
-    goal = streams.lock_goal(lost.goal_id)
-    try:
-        check(lost)
-    except StaleFence:
-        return False
-    task = Task.objects.get(pk=lost.task_id)
-    end_attempt(lost, AttemptState.LOST, FailureKind.NODE)
-    streams.append(goal.pk, "task.lost", task_id=task.pk, worker=task.worker)
-    delay_s = count_failure(task, FailureKind.NODE)
-    if delay_s is None:
-        bury(goal, task, f"{task.failures['node']} workers died or hung while they were at it.")
-    else:
-        _return(goal, task, "failures", delay_s=delay_s)
-    return True
+        put_back(goal, task, "attempts_made")
 
 
 def count_failure(task: Task, kind: FailureKind) -> float | None:
@@ -288,18 +313,21 @@ def cancel(tasks: QuerySet[Task]) -> None:
         outbox.drop("run_task", task.pk)
 
 
-def let_go(held: Claim, wanted: TaskState, ended: AttemptState, **changes: object) -> None:
+def let_go(held: Claim, wanted: TaskState, ended: AttemptState, answer: str | None = None) -> None:
     """End an attempt and its task's running. The goal is locked and the claim checked already."""
     lifecycle.check_task(held.task_id, TaskState.RUNNING, wanted)
-    end_attempt(held, ended)
-    is_over = wanted not in lifecycle.OPEN_TASKS
-    Task.objects.filter(pk=held.task_id).update(
-        state=wanted,
-        lease_until=None,
-        worker="",
-        ended_at=timezone.now() if is_over else None,
-        **changes,
-    )
+    lifecycle.check_attempt(held.task_id, AttemptState.RUNNING, ended)
+    asked = {
+        "task": held.task_id,
+        "fence": held.fence,
+        "wanted": wanted,
+        "ended": ended,
+        "answer": answer,
+        "is_over": wanted not in lifecycle.OPEN_TASKS,
+    }
+    ((holds_budget,),) = sql.rows(LET_GO, asked)
+    if holds_budget:
+        budgets.release(held.goal_id, held.task_id)
 
 
 def end_attempt(held: Claim, state: AttemptState, kind: str = "", error: str = "") -> None:
@@ -311,21 +339,21 @@ def end_attempt(held: Claim, state: AttemptState, kind: str = "", error: str = "
     budgets.release(held.goal_id, held.task_id)
 
 
-def position(task: Task) -> int | None:
-    """Its place in the queue, 1 for the next; None if it does not wait there."""
-    if task.state != TaskState.READY or task.start_by is None:
-        return None
-    before = Task.objects.filter(
-        state=TaskState.READY, start_by__lt=task.start_by, goal__is_paused=False, is_paused=False
-    )
-    return before.count() + 1
+def places(goal_id: int) -> dict[int, int]:
+    """Where the goal's tasks stand in the queue of the house: {task id: 1 for the next, ...}."""
+    return dict(sql.rows(PLACES, [goal_id]))
 
 
 def _stale(held: Claim) -> StaleFence:
-    return StaleFence(f"task {held.task_id}: fence {held.fence} is stale")
+    return streams.stale(held.task_id, held.fence)
 
 
-def _return(goal: Goal, task: Task, *also: str, delay_s: float = 0) -> None:
+def put_back(goal: Goal, task: Task, *also: str, delay_s: float = 0) -> None:
+    """Make a task that somebody held ready again; who held it is fenced off."""
     task.fence += 1
-    not_before = timezone.now() + timedelta(seconds=delay_s) if delay_s else None
-    put(goal, task, "fence", *also, not_before=not_before)
+    put(goal, task, "fence", *also, delay_s=delay_s)
+
+
+def _database_time(in_s: float) -> datetime:
+    ((moment,),) = sql.rows("SELECT clock_timestamp() + %s * interval '1 second'", [in_s])
+    return moment

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -15,17 +15,38 @@ from staff import broadcast
 from staff.actions import sql
 from staff.models import Event, Goal
 
-APPEND = """
+EVENTS = """
+    INSERT INTO staff_event (goal_id, seq, kind, task_id, actor, data, created_at)
+    SELECT %(goal)s, last_seq + place, kind, task_id, actor, data::jsonb, clock_timestamp()
+    FROM stream, unnest(%(kinds)s::text[], %(tasks)s::bigint[], %(actors)s::text[],
+        %(bodies)s::text[]) WITH ORDINALITY AS news (kind, task_id, actor, data, place)
+    RETURNING seq, kind, task_id, actor, data::text, created_at
+"""
+APPEND = f"""
     WITH stream AS (
         UPDATE staff_goal SET last_seq = last_seq + %(count)s WHERE id = %(goal)s
         RETURNING last_seq - %(count)s AS last_seq
-    )
-    INSERT INTO staff_event (goal_id, seq, kind, task_id, actor, data, created_at)
-    SELECT %(goal)s, last_seq + place, kind, %(task)s, actor, data::jsonb, clock_timestamp()
-    FROM stream, unnest(%(kinds)s::text[], %(actors)s::text[], %(bodies)s::text[])
-        WITH ORDINALITY AS news (kind, actor, data, place)
-    RETURNING seq, kind, task_id, actor, data::text, created_at
+    ) {EVENTS}
 """
+# The goal is locked first, then the claim is looked at behind the lock: FOR SHARE looks again at
+# the newest version of the task's row, whatever this statement saw before it had to wait.
+HELD = """
+    WITH locked AS (SELECT id FROM staff_goal WHERE id = %(goal)s FOR UPDATE),
+    held AS (
+        SELECT locked.id FROM locked JOIN staff_task t ON t.goal_id = locked.id
+        WHERE t.id = %(task)s AND t.fence = %(fence)s AND t.state = 'running' FOR SHARE OF t
+    )
+"""
+APPEND_HELD = f"""
+    {HELD}, stream AS (
+        UPDATE staff_goal g SET last_seq = last_seq + %(count)s FROM held WHERE g.id = held.id
+        RETURNING last_seq - %(count)s AS last_seq
+    ) {EVENTS}
+"""
+
+
+class StaleFence(Exception):
+    """This attempt no longer owns its work: it was cancelled, paused, or given to another."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +56,7 @@ class News:
     kind: str
     data: Mapping[str, Any]
     actor: str = ""
+    task_id: int | None = None
 
 
 def lock_goal(goal_id: int) -> Goal:
@@ -46,10 +68,10 @@ def append(
     goal_id: int, kind: str, *, task_id: int | None = None, actor: str = "", **data: Any
 ) -> None:
     """Add the next event to a goal's stream and tell the pages that follow it. See append_all."""
-    append_all(goal_id, [News(kind, data, actor)], task_id)
+    append_all(goal_id, News(kind, data, actor, task_id))
 
 
-def append_all(goal_id: int, news: Sequence[News], task_id: int | None = None) -> None:
+def append_all(goal_id: int, *news: News) -> None:
     """Add the next events to a goal's stream, in order, and tell the pages that follow it.
 
     The goal's row is locked by it until the transaction ends. Raises TransactionManagementError
@@ -57,26 +79,44 @@ def append_all(goal_id: int, news: Sequence[News], task_id: int | None = None) -
     """
     if not connection.in_atomic_block:
         raise transaction.TransactionManagementError("an event belongs to a transaction")
-    if not news:
-        return
+    if news and not _append(APPEND, goal_id, news):
+        raise Goal.DoesNotExist(f"there is no goal {goal_id}")
+
+
+def append_held(goal_id: int, task_id: int, fence: int, *news: News) -> None:
+    """Add events about a task in the name of the attempt that holds this fence.
+
+    One statement, so it needs no transaction; in one, the goal stays locked until its end.
+    Raises StaleFence if the attempt does not own the task any more.
+    """
+    about = [replace(each, task_id=task_id) for each in news]
+    if not _append(APPEND_HELD, goal_id, about, task=task_id, fence=fence):
+        raise stale(task_id, fence)
+
+
+def stale(task_id: int, fence: int) -> StaleFence:
+    return StaleFence(f"task {task_id}: fence {fence} is stale")
+
+
+def _append(statement: str, goal_id: int, news: Sequence[News], **which: int) -> bool:
     made = sql.rows(
-        APPEND,
+        statement,
         {
             "goal": goal_id,
-            "task": task_id,
             "count": len(news),
             "kinds": [each.kind for each in news],
+            "tasks": [each.task_id for each in news],
             "actors": [each.actor for each in news],
             "bodies": [json.dumps(each.data, cls=DjangoJSONEncoder) for each in news],
+            **which,
         },
     )
-    if not made:
-        raise Goal.DoesNotExist(f"there is no goal {goal_id}")
     group = broadcast.goal_group(goal_id)
     for seq, kind, task, actor, stored, created_at in sorted(made):
         data = json.loads(stored)  # the live form is the stored one, to the last key
         event = public(seq, kind, task, actor, data, created_at)
         broadcast.after_commit(group, "goal.events", event)
+    return bool(made)
 
 
 def as_json(event: Event) -> dict[str, Any]:

@@ -7,8 +7,7 @@ StaleFence.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import transaction
@@ -18,6 +17,7 @@ from staff.actions import progress, queue, streams
 from staff.actions.goals import GoalRefused
 from staff.actions.queue import Claim, StaleFence
 from staff.actions.streams import News
+from staff.crashes import crash_point
 from staff.domain.lifecycle import AttemptState, TaskState
 from staff.domain.retries import FailureKind
 from staff.models import Approval, Artifact, Effect, Goal, Task, User
@@ -35,11 +35,9 @@ class IntendedEffect:
     summary: str
 
 
-@transaction.atomic(savepoint=False)
 def tell(held: Claim, *news: News) -> None:
-    """Add events to the stream in the name of a live attempt."""
-    streams.append_all(held.goal_id, news, held.task_id)
-    queue.check(held)
+    """Add events to the stream in the name of a live attempt. Raises StaleFence."""
+    streams.append_held(held.goal_id, held.task_id, held.fence, *news)
 
 
 @transaction.atomic
@@ -127,15 +125,23 @@ def commit(held: Claim, effect: Effect, perform: Callable[[], dict[str, Any]]) -
     """
     queue.lock(held)
     effect.result, effect.committed_at = perform(), timezone.now()
-    Effect.objects.filter(pk=effect.pk).update(
-        result=effect.result, committed_at=effect.committed_at
-    )
-    told = {"tool": effect.tool, "summary": effect.summary, "result": effect.result}
-    news = [News("effect.committed", told)]
+    crash_point("effect.performed")
+    news = [_record(effect)]
     if "file" in effect.result:
         artifact = _keep(held, effect.result)
         news.append(News("artifact.made", {"artifact": artifact.pk, "file": artifact.name}))
-    streams.append_all(held.goal_id, news, held.task_id)
+    tell(held, *news)
+
+
+def _record(effect: Effect) -> News:
+    """Keep that an effect has happened. Returns what is to be told of it."""
+    Effect.objects.filter(pk=effect.pk).update(
+        result=effect.result, committed_at=effect.committed_at
+    )
+    return News(
+        "effect.committed",
+        {"tool": effect.tool, "summary": effect.summary, "result": effect.result},
+    )
 
 
 def _keep(held: Claim, made: dict[str, Any]) -> Artifact:
@@ -159,17 +165,27 @@ def _keep(held: Claim, made: dict[str, Any]) -> Artifact:
 
 
 @transaction.atomic
-def complete(held: Claim, answer: str, review: dict[str, Any] | None = None) -> None:
+def complete(
+    held: Claim,
+    answer: str,
+    review: dict[str, Any] | None = None,
+    spoken: Sequence[Effect] = (),
+) -> None:
     """Finish a task whose evidence was checked; unblock its successors, end the goal, or send
-    the reviewed work back."""
+    the reviewed work back.
+
+    spoken: effects that change nothing but what the task says, with their results
+    """
     goal = streams.lock_goal(held.goal_id)
     queue.check(held)
-    queue.let_go(held, TaskState.DONE, AttemptState.DONE, answer=answer)
-    streams.append(held.goal_id, "task.done", task_id=held.task_id, answer=answer)
+    news = [_record(effect) for effect in spoken]
+    queue.let_go(held, TaskState.DONE, AttemptState.DONE, answer)
+    news.append(News("task.done", {"answer": answer}))
+    streams.append_all(held.goal_id, *(replace(each, task_id=held.task_id) for each in news))
     if review and not review.get("accepted", True):
         reasons = [str(reason) for reason in review.get("reasons", [])]
         _object(goal, Task.objects.get(pk=held.task_id), reasons)
-    progress.go_on(goal)
+    progress.go_on(goal, by_worker=True)
 
 
 @transaction.atomic
@@ -192,8 +208,7 @@ def fail(held: Claim, reason: str, kind: FailureKind, lessons: Sequence[str] = (
     streams.append(
         held.goal_id, "task.retrying", task_id=task.pk, reason=reason, failure=kind, in_s=delay_s
     )
-    not_before = timezone.now() + timedelta(seconds=delay_s) if delay_s else None
-    queue.put(goal, task, "reasons", "revision", "failures", not_before=not_before)
+    queue.put(goal, task, "reasons", "revision", "failures", delay_s=delay_s)
 
 
 def _object(goal: Goal, review: Task, reasons: list[str]) -> None:

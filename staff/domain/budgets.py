@@ -53,8 +53,8 @@ def room(accounts: Iterable[Account], least_tokens: int, *, takes_step: bool = T
     tokens: int | None = None
     seconds: float | None = None
     for account in accounts:
-        if takes_step and account.step_cap is not None and account.steps_used >= account.step_cap:
-            raise BudgetSpent("steps", account.step_cap)
+        if takes_step:
+            check_step(account)
         if account.token_cap is not None:
             left = account.token_cap - account.tokens_used
             tokens = _least(tokens, _free(left, account.tokens_reserved, least_tokens, account))
@@ -67,6 +67,12 @@ def room(accounts: Iterable[Account], least_tokens: int, *, takes_step: bool = T
             free_s = left_s - account.seconds_reserved
             seconds = free_s if seconds is None else min(seconds, free_s)
     return Room(tokens, seconds)
+
+
+def check_step(account: Account) -> None:
+    """Raises BudgetSpent unless there is one more step."""
+    if account.step_cap is not None and account.steps_used >= account.step_cap:
+        raise BudgetSpent("steps", account.step_cap)
 
 
 def _free(left: int, reserved: int, least: int, account: Account) -> int:

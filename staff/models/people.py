@@ -44,6 +44,11 @@ class Membership(models.Model):
     def may_act(self) -> bool:
         return self.role != self.Role.VIEWER
 
+    @property
+    def may_manage(self) -> bool:
+        """Whether the machines are theirs to look after."""
+        return self.role in (self.Role.OWNER, self.Role.ADMIN)
+
 
 class SignInLink(models.Model):
     """A link that signs its user in once, before it expires."""

@@ -278,7 +278,7 @@ def test_names_are_made_safe_and_kept_apart(office, boss, tmp_path):
 
 
 def test_a_file_that_is_too_large_is_named_and_not_kept(office, boss, tmp_path, monkeypatch):
-    monkeypatch.setattr(dispatch, "MAX_FILE_BYTES", 2**20)
+    monkeypatch.setattr("orchestrator.intake.MAX_FILE_BYTES", 2**20)
     big = given("big.txt", b"x" * (2**20 + 1), tmp_path)
     goal = dispatch.submit_goal(office, boss, "x", [big, given("a.csv", TABLE, tmp_path)])
     problems = dict(goal.artifacts.values_list("name", "problem"))

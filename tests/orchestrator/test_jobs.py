@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import logging
+from unittest.mock import MagicMock
 
 import pytest
+from celery.signals import celeryd_after_setup
+from django.db import OperationalError
 
 from orchestrator import execution, tasks
 from orchestrator.celery import app
 from orchestrator.relay import relay_once
-from staff.actions import goals
+from staff.actions import goals, queue
+from staff.domain.lifecycle import TaskState
 from staff.models import Event, Outbox
 from tests.steps import step, task_of
 
@@ -61,3 +65,24 @@ def test_the_relay_sends_ids_and_nothing_else(office, boss):
     args, kwargs, _ = message.decode()
     assert (args, kwargs) == ([goal.pk], {})
     assert Outbox.objects.get().sends == 1
+
+
+@pytest.mark.django_db
+def test_a_worker_takes_back_what_died_with_its_name_before_it_does_anything_else(
+    give, monkeypatch
+):
+    goal = give(step("a"))
+    dead = queue.claim("staff@1", 60)
+    answers = iter([OperationalError("it recovers"), None])
+
+    def register(name, threads):
+        if reason := next(answers):
+            raise reason
+
+    monkeypatch.setattr(tasks.nodes, "register", register)
+    monkeypatch.setattr(tasks, "WAIT_S", 0)
+    for part in ("connection", "heartbeat", "runtime"):
+        monkeypatch.setattr(tasks, part, MagicMock())
+    celeryd_after_setup.send("staff@1", instance=MagicMock(concurrency=4), conf={})
+    assert not queue.holds(dead) and task_of(goal, "a").state == TaskState.READY
+    tasks.heartbeat.start.assert_called_once()

@@ -14,7 +14,7 @@ from orchestrator.heartbeat import StopSign
 from orchestrator.inference.base import ChatRequest, Message
 from orchestrator.inference.scripted import ScriptedModel
 from orchestrator.recorded import RecordedModel, Stopped
-from staff.actions import calls, goals, queue, tasks
+from staff.actions import calls, goals, queue, recovery, tasks
 from staff.models import Budget, Event, Goal, ModelCall
 from tests.steps import step
 
@@ -121,7 +121,7 @@ def test_what_a_dead_attempt_had_reserved_is_free_again(work):
     )
     assert budget_of(ask.goal).tokens_reserved == 25
     queue.renew(ask.held, -1)
-    assert queue.reap() == 1
+    assert recovery.reap() == 1
     assert budget_of(ask.goal).tokens_reserved == 0
     again = caller(ask.model, ask.goal, queue.claim("w2", 60, ask.held.task_id))
     assert again("one", request_for()).text == "yes"
@@ -183,7 +183,7 @@ def test_a_stop_in_mid_answer_keeps_what_was_shown_and_asks_again_later(work):
 def test_a_stale_attempt_neither_asks_nor_settles(work):
     ask = work(ScriptedModel(lambda r: "yes"))
     queue.renew(ask.held, -1)
-    queue.reap()
+    recovery.reap()
     with pytest.raises(queue.StaleFence):
         ask("one", request_for())
     assert ask.model.requests == [] and not ModelCall.objects.exists()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 
-from orchestrator import dispatch
+from orchestrator import dispatch, triggers
 from staff.actions import planning, queue, tasks
 from staff.actions.streams import News
 from staff.domain.plans import Plan, PlanStep
-from staff.models import Goal, Task
+from staff.domain.retries import BACKOFF_S, FailureKind
+from staff.models import Goal, Routine, Task
 
 SUMMARY = (
     "# Totals\n\n| Vendor | Sum |\n| --- | ---: |\n| Birch | 120.50 |\n\n<script>x()</script>\n"
 )
+TRIGGERS = ("schedule", "folder", "webhook")
 
 
 def steps(count: int = 2) -> Plan:
@@ -85,6 +87,16 @@ def failed(boss, office) -> Goal:
     return goal
 
 
+def lose(goal: Goal, reason: str, kind: FailureKind = FailureKind.MODEL) -> Task:
+    """The goal's next task fails until it is a dead letter."""
+    for _ in (*BACKOFF_S[kind], "the last"):
+        Task.objects.filter(goal=goal).update(not_before=None)
+        held = claimed(goal)
+        tasks.fail(held, reason, kind)
+    goal.refresh_from_db()
+    return Task.objects.get(pk=held.task_id)
+
+
 def claimed(goal: Goal) -> queue.Claim:
     task = Task.objects.filter(goal=goal, state="ready").earliest("position")
     held = queue.claim("worker", 60, task.pk)
@@ -107,3 +119,10 @@ def work(goal: Goal, held: queue.Claim) -> None:
 
 def effect(name: str) -> tasks.IntendedEffect:
     return tasks.IntendedEffect("write_csv", {"name": name}, "digest", f"write {name}: 1 row")
+
+
+def routine(boss, office, trigger="schedule", **changes) -> Routine:
+    """A routine of any trigger, saved as the boss saves it."""
+    given = {"name": f"Every {trigger}", "text": "Do it on {date}"}
+    given |= {"schedule": {"cron": "0 8 * * *"}, "folder": {"folder": "scans"}}.get(trigger, {})
+    return triggers.save(Routine(workspace=office, trigger=trigger), boss, **given | changes)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from django.urls import reverse
 
-from staff.models import Agent
+from staff.models import Agent, Outbox
+from tests.web import made
 from tests.web.conftest import browser_of
 from web.agents.chart import reporting_lines
 
@@ -21,9 +22,31 @@ def test_hire_someone(desk, office):
     assert agent.tools == ["read_text", "finish"]
 
 
+def test_tasks_at_once(desk, office):
+    agent = office.agents.first()
+    path = reverse("member", args=[agent.pk])
+    data = {"name": agent.name, "role": agent.role, "is_active": "on"}
+    desk.post(path, {**data, "concurrency": "2"})
+    assert Agent.objects.get(pk=agent.pk).concurrency == 2
+    desk.post(path, {**data, "concurrency": ""})
+    assert Agent.objects.get(pk=agent.pk).concurrency is None
+
+
+def test_a_raised_limit_wakes_the_work_that_waits(desk, boss, office):
+    goal = made.running(boss, office)
+    agent = goal.tasks.get(state="ready").agent
+    Agent.objects.filter(pk=agent.pk).update(concurrency=1)
+    Outbox.objects.all().delete()
+    data = {"name": agent.name, "role": agent.role, "is_active": "on", "concurrency": "3"}
+    desk.post(reverse("member", args=[agent.pk]), data)
+    assert Outbox.objects.get().job == "run_task"
+
+
 @pytest.mark.parametrize(
     ("change", "word"),
     [
+        ({"concurrency": "0"}, "greater than or equal to 1"),
+        ({"concurrency": "x"}, "whole number"),
         ({"name": "Ada"}, "already someone"),
         ({"role": "two words"}, "valid “slug”"),
         ({"tools": ["fly"]}, "Select a valid choice"),

@@ -117,6 +117,9 @@ def test_the_staff(program, office):
     assert program.patch(path, {"is_active": False}).json()["is_active"] is False
     assert program.get(path).json()["tools"] == ["finish"]
     assert Agent.objects.get(name="Nils").instructions == ""
+    assert program.patch(path, {"concurrency": 2}).json()["concurrency"] == 2
+    assert program.patch(path, {"concurrency": None}).json()["concurrency"] is None
+    assert "concurrency" in error(program.patch(path, {"concurrency": 0}))["fields"]
     assert "no tool called fly" in error(program.patch(path, {"tools": ["fly"]}))["message"]
     assert program.post("/agents", {"name": "Nils", "role": "x"}).status_code == 400
 
@@ -222,6 +225,7 @@ def test_the_schema_names_every_operation(db):
     schema = Client().get(f"{V1}/schema?format=json")
     operations = {o["operationId"] for m in schema.json()["paths"].values() for o in m.values()}
     assert {"give_goal", "list_goals", "approve_goal", "list_events", "hire_agent"} <= operations
+    assert {"rerun_task", "release_task", "list_dead_letters", "limit_node"} <= operations
 
 
 def test_the_database_away_is_said_plainly(program, monkeypatch):

@@ -10,6 +10,7 @@ from django.conf import settings
 
 from staff.actions import tasks
 from staff.actions.streams import News
+from staff.domain.retries import FailureKind
 from staff.models import Task
 from tests.web import made
 from tests.web.conftest import browser_of
@@ -90,4 +91,109 @@ def test_the_result_and_its_files_appear_by_themselves(page, boss, office):
     page.wait_for_selector("#answer h2:has-text('Your rating')")
     goal.refresh_from_db()
     assert goal.rating == 4
+    assert page.refused == []
+
+
+def test_hold_a_task_and_let_it_go_on(page, boss, office):
+    goal = made.running(boss, office, 3)
+    task = goal.tasks.earliest("position")
+    row = page.locator(f"#task-{task.pk}")
+    page.goto(f"/goals/{goal.pk}#task-{task.pk}")
+    assert "next in the queue" in row.locator("summary").first.inner_text()
+    row.get_by_role("button", name="Pause").click()
+    page.wait_for_selector(f"#task-{task.pk} .state.paused")
+    row.get_by_role("button", name="Resume").click()
+    page.wait_for_selector(f"#task-{task.pk} .state.ready")
+    page.wait_for_selector(f"#work-{task.pk} .line:last-child:has-text('boss let it go on')")
+    row.get_by_role("button", name="Re-run").click(force=True)  # it is disabled, and says why
+    page.wait_for_selector(".toast.error:has-text('It is not over yet')")
+    assert task.events.filter(kind__in=("task.paused", "task.resumed")).count() == 2
+    assert page.refused == []
+
+
+def test_run_a_task_again_with_a_note(page, boss, office):
+    goal = made.done(boss, office)
+    task = goal.tasks.earliest("position")
+    row, asked = page.locator(f"#task-{task.pk}"), []
+    page.on("dialog", lambda dialog: (asked.append(dialog.message), dialog.accept()))
+    page.goto(f"/goals/{goal.pk}#task-{task.pk}")
+    page.fill(f"#task-{task.pk}-note", "by quarter")
+    with page.expect_response("**/panels/plan"):  # as when anything else happens
+        page.evaluate("htmx.trigger('#plan', 'refresh')")
+    page.keyboard.type(", and not by month")
+    page.wait_for_selector("#plan:not(.htmx-request):not(.htmx-settling)")
+    assert page.input_value(f"#task-{task.pk}-note") == "by quarter, and not by month"
+    row.get_by_role("button", name="Re-run from here").click()
+    page.wait_for_selector(f"#task-{task.pk} .state.ready")
+    assert "the task that builds on it" in asked[0]
+    page.wait_for_selector(".line.ask:has-text('by quarter, and not by month')")
+    page.wait_for_selector("#answer .result", state="detached")
+    assert page.input_value(f"#task-{task.pk}-note") == ""
+    task.refresh_from_db()
+    assert task.reasons == ["by quarter, and not by month"]
+    assert page.refused == []
+
+
+def test_release_from_the_page_of_failed_work(page, boss, office):
+    letters = [made.lose(made.running(boss, office), f"reason {n}") for n in range(3)]
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.goto("/goals")
+    page.click(".tabs a:has-text('Failed work')")
+    page.evaluate("window.isSamePage = true")
+    first = page.locator(f"#letter-{letters[1].pk}")
+    first.locator("summary").click()
+    assert first.locator(".attempts > li").count() == 3
+    page.click(f"#letter-{letters[2].pk} button")
+    page.wait_for_selector(f"#letter-{letters[2].pk}", state="detached")
+    page.wait_for_selector(".toast:has-text('Released')")
+    assert first.locator("details").get_attribute("open") is not None
+    page.click("text=Release all of this page")
+    page.wait_for_selector("text=Nothing has failed.")
+    assert page.evaluate("window.isSamePage")
+    assert not Task.objects.filter(state="failed").exists()
+    assert page.refused == []
+
+
+def test_two_at_once_the_second_is_told_and_sees_what_the_first_did(page, boss, office, teammate):
+    goal = made.running(boss, office)
+    task = goal.tasks.earliest("position")
+    page.goto(f"/goals/{goal.pk}#task-{task.pk}")
+    page.on("dialog", lambda dialog: dialog.accept())
+    made.dispatch.cancel_task(task.pk, teammate)
+    page.locator(f"#task-{task.pk}").get_by_role("button", name="Cancel").click()
+    page.wait_for_selector(".toast.error:has-text('cancelled')")
+    page.wait_for_selector(f"#task-{task.pk} .state.cancelled")
+    page.wait_for_selector(f"#work-{task.pk} .line:has-text('teammate cancelled it')")
+
+
+def test_the_transcript_knows_all_that_happens_and_bears_what_it_does_not_know(page, boss, office):
+    goal = made.running(boss, office)
+    held = made.claimed(goal)
+    task = goal.tasks.get(pk=held.task_id)
+    told = {
+        "task.handed_on": {"child": 7, "to": "Rosa", "skill": "review", "instruction": "Check"},
+        "question.asked": {"question": 1, "text": "Which year?"},
+        "question.answered": {"question": 1, "text": "Which year?", "answer": "2026"},
+        "budget.spent": {"question": 2, "reason": "The budget of 9 tokens is spent."},
+        "task.teleported": {"text": "to Mars", "deep": {"er": [1]}},
+        "effects.intended": {"effects": None},  # a form that nobody writes
+    }
+    for kind, data in told.items():
+        tasks.tell(held, News(kind, data))
+    tasks.fail(held, "the disk is full", FailureKind.TOOL)
+    made.dispatch.raise_budget(goal.pk, boss, token_budget=90_000, second_budget=None)
+    page.goto(f"/goals/{goal.pk}")
+    page.wait_for_selector("text=changed the budget: 90,000 tokens")
+    lines = " | ".join(page.locator(f"#work-{task.pk} .line").all_inner_texts())
+    for said in (
+        "Handed on to Rosa (review): Check",
+        "Asks you: Which year?",
+        "answered: 2026",
+        "The budget of 9 tokens is spent.",
+        "task teleported: to Mars",
+        "effects intended",
+        "Tries again (in 2 s) tool the disk is full",
+    ):
+        assert said in lines
+    assert "task ready" not in lines
     assert page.refused == []

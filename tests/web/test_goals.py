@@ -39,10 +39,12 @@ def test_files_terms_and_budget_reach_the_goal(desk):
     files = [SimpleUploadedFile("a.txt", b"one"), SimpleUploadedFile("a.txt", b"two")]
     files.append(SimpleUploadedFile("empty.txt", b""))
     terms = {"priority": "3", "deadline_at": "2999-01-31T17:00", "token_budget": "5000"}
+    terms |= {"step_budget": "40", "depth_budget": "0"}
     answer = desk.post("/goals/new", {**FORM, **terms, "time_budget": "2", "files": files})
     assert answer.status_code == 302
     goal = Goal.objects.get()
     assert (goal.priority, goal.budget.token_cap, goal.budget.second_cap) == (3, 5000, 120)
+    assert (goal.budget.step_cap, goal.budget.depth_cap) == (40, 0)
     assert [a.name for a in goal.artifacts.all()] == ["a.txt", "a (2).txt", "empty.txt"]
     assert dispatch.folder_of(goal).read("a (2).txt") == b"two"
     assert "empty" in goal.artifacts.get(name="empty.txt").problem
@@ -58,6 +60,8 @@ def test_files_terms_and_budget_reach_the_goal(desk):
         ("token_budget", "0", "greater than or equal to 1"),
         ("token_budget", "9" * 40, "less than or equal to"),
         ("time_budget", "-3", "greater than or equal to 1"),
+        ("step_budget", "0", "greater than or equal to 1"),
+        ("depth_budget", "11", "less than or equal to 10"),
         ("priority", "9", "Select a valid choice"),
         ("samples", "../..", "Select a valid choice"),
     ],

@@ -10,6 +10,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from orchestrator import triggers
+from staff.actions import nodes
 from tests.web import made
 from tests.web.conftest import browser_of
 from web.suggestions import suggestions
@@ -62,13 +64,24 @@ def test_every_page_of_an_office_at_work(desk, boss, office, proposed, asking, d
     failed = made.failed(boss, office)
     planning = made.given(boss, office)
     running = made.running(boss, office)
+    made.lose(made.running(boss, office), "no such column")
+    child = made.given(boss, office, parent=running)
+    nodes.register("staff@here", 4)
     agent = office.agents.first()
     plan, file = proposed.plans.first(), done.artifacts.get(name="summary.md")
     paths = [
         reverse(name)
         for name in ("home", "goals", "new-goal", "staff", "hire", "account", "tokens", "api-docs")
     ]
-    paths += [reverse("goal", args=[g.pk]) for g in (proposed, asking, done, failed, planning)]
+    paths += ["/routines", *(f"/routines/new?trigger={kind}" for kind in made.TRIGGERS)]
+    for kind in made.TRIGGERS:
+        routine = made.routine(boss, office, kind)
+        triggers.fire_all()
+        paths += [reverse(name, args=[routine.pk]) for name in ("routine", "edit-routine")]
+    paths += ["/routines"]
+    paths += [reverse("failed"), reverse("nodes")]
+    goals = (proposed, asking, done, failed, planning, child)
+    paths += [reverse("goal", args=[g.pk]) for g in goals]
     paths += [reverse("goal", args=[running.pk]), reverse("member", args=[agent.pk])]
     paths += [reverse("edit-plan", args=[proposed.pk, plan.pk])]
     paths += [reverse("file", args=[done.pk, file.pk]), "/goals?q=invoices&state=done&page=7"]
@@ -80,7 +93,8 @@ def test_every_page_of_an_office_at_work(desk, boss, office, proposed, asking, d
 
 def test_pages_for_strangers(db):
     assert check(Client().get("/sign-in")).status_code == 200
-    for name in ("home", "goals", "new-goal", "staff", "tokens", "account"):
+    names = ("home", "goals", "failed", "new-goal", "staff", "nodes", "tokens", "account")
+    for name in (*names, "routines"):
         response = Client().get(reverse(name))
         assert response.status_code == 302 and response["Location"].startswith("/sign-in")
     assert Client().get("/healthz").content == b"ok"

@@ -40,6 +40,13 @@ class AgentForm(forms.Form):
         required=False,
         empty_label=_("nobody (you)"),
     )
+    concurrency = forms.IntegerField(
+        label=_("Tasks at once"),
+        required=False,
+        min_value=1,
+        max_value=1000,
+        help_text=_("Empty: as many as the workers can take."),
+    )
     is_active = forms.BooleanField(
         label=_("Active"), required=False, help_text=_("Only active members get work.")
     )

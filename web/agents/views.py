@@ -19,7 +19,7 @@ from web.agents.chart import reporting_lines
 from web.agents.forms import AgentForm
 from web.workspaces import acting, seated
 
-FIELDS = ("name", "role", "instructions", "model", "tools", "lead", "is_active")
+FIELDS = ("name", "role", "instructions", "model", "tools", "lead", "concurrency", "is_active")
 
 
 @seated

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpResponse
+from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import extend_schema, extend_schema_view
 from rest_framework import serializers
 from rest_framework.exceptions import NotFound
 from rest_framework.parsers import FormParser, MultiPartParser
@@ -59,11 +60,21 @@ class Goals(APIView):
     )
     def post(self, request: Request) -> Response:
         given = checked(shapes.GiveGoal, request.data)
+        if given.get("parent") is not None:
+            given["parent"] = self.parent(given["parent"])
         files = [dispatch.GivenFile(f.name, f.file, f.size) for f in given.pop("files", [])]
         goal = dispatch.submit_goal(
             request.workspace, request.user, given.pop("text"), files, **given
         )
         return Response(shapes.GoalLong(goal).data, status=201)
+
+    def parent(self, goal_id: int) -> Goal:
+        """The goal that a new one serves."""
+        try:
+            return queries.goal_of(self.request.workspace, goal_id)
+        except Goal.DoesNotExist:
+            message = _("There is no goal %(id)s in this workspace.") % {"id": goal_id}
+            raise serializers.ValidationError({"parent": [message]}) from None
 
 
 class OfGoal(APIView):
@@ -154,9 +165,10 @@ def act(
         View.shape = shape
     name = "budget" if verb == "raise_budget" else verb
     View.__name__ = f"{name.capitalize()}Goal"
-    return extend_schema(
+    told = extend_schema(
         operation_id=f"{name}_goal", summary=summary, request=shape, responses=shapes.GoalLong
-    )(View)
+    )
+    return extend_schema_view(post=told)(View)
 
 
 Approve = act("approve", "Approve a plan, an edited plan, or open effects", shapes.Approve)

@@ -14,7 +14,7 @@ from web.workspaces import seat_of
 class InWorkspace(BasePermission):
     """A seat in the workspace; to act, one that may act and a token that allows it.
 
-    Sets request.workspace, which every view asks the queries for.
+    Sets request.seat, and request.workspace, which every view asks the queries for.
     """
 
     message = ""
@@ -25,7 +25,7 @@ class InWorkspace(BasePermission):
             if request.user.is_authenticated:
                 self.message = _("You have no workspace yet: ask its owner to let you in.")
             return False
-        request.workspace = seat.workspace
+        request.seat, request.workspace = seat, seat.workspace
         if request.method in SAFE_METHODS:
             return True
         if not seat.may_act:
@@ -33,6 +33,18 @@ class InWorkspace(BasePermission):
             return False
         if isinstance(request.auth, ApiToken) and request.auth.scope != ApiToken.Scope.ACT:
             self.message = _("This token may only read. Make one that may act.")
+            return False
+        return True
+
+
+class MayManage(InWorkspace):
+    """As above, and one who looks after the machines."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if not super().has_permission(request, view):
+            return False
+        if not request.seat.may_manage:
+            self.message = _("Only owners and admins may look after the machines.")
             return False
         return True
 

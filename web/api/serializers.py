@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from staff import queries
+from staff.actions import planning, queue
 from staff.domain.lifecycle import GoalState
 from staff.domain.plans import Plan as PlanBody
 from staff.domain.plans import PlanRefused
-from staff.models import Agent, Approval, Artifact, Effect, Goal, Plan, Task
+from staff.models import Agent, Approval, Artifact, Effect, Goal, Plan
+from web.api.task_shapes import TaskShown
 
 MAX_NUMBER = 2**31 - 1
 MAX_DEPTH = 10
@@ -112,6 +116,9 @@ class GoalShort(serializers.ModelSerializer):
     token_budget = serializers.IntegerField(source="budget.token_cap", allow_null=True)
     second_budget = serializers.IntegerField(source="budget.second_cap", allow_null=True)
     step_budget = serializers.IntegerField(source="budget.step_cap", allow_null=True)
+    depth_budget = serializers.IntegerField(source="budget.depth_cap", allow_null=True)
+    tokens_reserved = serializers.IntegerField(source="budget.tokens_reserved")
+    seconds_reserved = serializers.FloatField(source="budget.seconds_reserved")
     tokens_used = serializers.IntegerField(source="budget.tokens_used")
     seconds_used = serializers.FloatField(source="budget.seconds_used")
     steps_used = serializers.IntegerField(source="budget.steps_used")
@@ -129,6 +136,7 @@ class GoalShort(serializers.ModelSerializer):
             "token_budget",
             "second_budget",
             "step_budget",
+            "depth_budget",
             "autonomy",
             "parent",
             "answer",
@@ -136,7 +144,9 @@ class GoalShort(serializers.ModelSerializer):
             "rating",
             "rating_note",
             "tokens_used",
+            "tokens_reserved",
             "seconds_used",
+            "seconds_reserved",
             "steps_used",
             "last_seq",
             "created_at",
@@ -149,33 +159,6 @@ class PlanShown(serializers.ModelSerializer):
     class Meta:
         model = Plan
         fields = ("id", "rank", "state", "score", "why", "body")
-
-
-class TaskShown(serializers.ModelSerializer):
-    agent = serializers.CharField(source="agent.name", default="")
-
-    class Meta:
-        model = Task
-        fields = [
-            "id",
-            "key",
-            "title",
-            "skill",
-            "instruction",
-            "agent",
-            "after",
-            "inputs",
-            "outputs",
-            "reviews",
-            "state",
-            "attempts_made",
-            "revision",
-            "answer",
-            "notes",
-            "failure",
-            "started_at",
-            "ended_at",
-        ]
 
 
 class EffectShown(serializers.ModelSerializer):
@@ -204,14 +187,26 @@ class ArtifactShown(serializers.ModelSerializer):
 
 
 class GoalLong(GoalShort):
-    """A goal with its plans, tasks and open approvals."""
+    """A goal with its plans, tasks and open approvals. queue_position: while it waits to be
+    planned, 1 for the next. children: the goals that serve this one."""
 
     plans = PlanShown(many=True)
-    tasks = TaskShown(many=True)
+    tasks = serializers.SerializerMethodField()
     approvals = serializers.SerializerMethodField()
+    queue_position = serializers.SerializerMethodField()
+    children = serializers.PrimaryKeyRelatedField(many=True, read_only=True)
 
     class Meta(GoalShort.Meta):
-        fields = [*GoalShort.Meta.fields, "plans", "tasks", "approvals"]
+        fields = [*GoalShort.Meta.fields, "queue_position", "children"]
+        fields += ["plans", "tasks", "approvals"]
+
+    @extend_schema_field(TaskShown(many=True))
+    def get_tasks(self, goal: Goal) -> list[dict[str, Any]]:
+        places = {"places": queue.places(goal.pk)}
+        return TaskShown(queries.tasks_of(goal), many=True, context=places).data
+
+    def get_queue_position(self, goal: Goal) -> int | None:
+        return planning.place(goal)
 
     def get_approvals(self, goal: Goal) -> list[dict[str, Any]]:
         open_ones = goal.approvals.filter(state=Approval.State.OPEN)
@@ -219,13 +214,15 @@ class GoalLong(GoalShort):
 
 
 class AgentShown(serializers.ModelSerializer):
-    """A member of the staff. tools: empty means all; lead: id of who they report to."""
+    """A member of the staff. tools: empty means all; lead: id of who they report to;
+    concurrency: how many tasks at once, null for as many as the workers can take."""
 
     role = serializers.SlugField(max_length=40)
     instructions = serializers.CharField(
         max_length=8000, required=False, allow_blank=True, default=""
     )
     tools = serializers.ListField(child=serializers.CharField(max_length=80), required=False)
+    concurrency = count(required=False, allow_null=True, max_value=1000)
     tasks_done = serializers.IntegerField(read_only=True, default=0)
     tasks_failed = serializers.IntegerField(read_only=True, default=0)
 
@@ -239,6 +236,7 @@ class AgentShown(serializers.ModelSerializer):
             "model",
             "tools",
             "lead",
+            "concurrency",
             "is_active",
             "tasks_done",
             "tasks_failed",

@@ -1,7 +1,9 @@
-from django.urls import path
+from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
-from web.api import agents, docs, goals
+from web.api import agents, docs, goals, nodes, routines, tasks
+
+TASK = "goals/<int:goal_id>/tasks/<int:task_id>"
 
 urlpatterns = [
     path("goals", goals.Goals.as_view(), name="api-goals"),
@@ -21,8 +23,24 @@ urlpatterns = [
     path("goals/<int:goal_id>/retry", goals.Retry.as_view(), name="api-retry"),
     path("goals/<int:goal_id>/rate", goals.Rate.as_view(), name="api-rate"),
     path("goals/<int:goal_id>/budget", goals.Budget.as_view(), name="api-budget"),
+    path(f"{TASK}/pause", tasks.PauseTask.as_view(), name="api-pause-task"),
+    path(f"{TASK}/resume", tasks.ResumeTask.as_view(), name="api-resume-task"),
+    path(f"{TASK}/cancel", tasks.CancelTask.as_view(), name="api-cancel-task"),
+    path(f"{TASK}/rerun", tasks.RerunTask.as_view(), name="api-rerun-task"),
+    path(f"{TASK}/release", tasks.ReleaseTask.as_view(), name="api-release-task"),
+    path(f"{TASK}/reassign", tasks.ReassignTask.as_view(), name="api-reassign-task"),
+    path("dead-letters", tasks.DeadLetters.as_view(), name="api-dead-letters"),
+    path("nodes", nodes.Nodes.as_view(), name="api-nodes"),
+    re_path(r"^nodes/(?P<node>[^/\x00]+)$", nodes.OneNode.as_view(), name="api-node"),
     path("agents", agents.Agents.as_view(), name="api-agents"),
     path("agents/<int:agent_id>", agents.OneAgent.as_view(), name="api-agent"),
+    path("routines", routines.Routines.as_view(), name="api-routines"),
+    path("routines/<int:routine_id>", routines.OneRoutine.as_view(), name="api-routine"),
+    path("routines/<int:routine_id>/firings", routines.Firings.as_view(), name="api-firings"),
+    path("routines/<int:routine_id>/run", routines.Run.as_view(), name="api-run-routine"),
+    path("routines/<int:routine_id>/pause", routines.Pause.as_view(), name="api-pause-routine"),
+    path("routines/<int:routine_id>/resume", routines.Resume.as_view(), name="api-resume-routine"),
+    path("routines/<int:routine_id>/secret", routines.Secret.as_view(), name="api-new-secret"),
     path("schema", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs", docs.reference, name="api-docs"),
 ]

@@ -8,11 +8,13 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from orchestrator.dispatch import GivenFile
+from staff.domain.budgets import DEPTH_CAP
 from staff.models import Goal
 from web.suggestions import Suggestion, suggestion, suggestions
 
 MAX_TEXT = 20_000
 MAX_NUMBER = 2**31 - 1
+MAX_DEPTH = 10
 MINUTES, SECONDS = "minutes", "seconds"
 
 
@@ -70,6 +72,21 @@ class GoalForm(forms.Form):
         initial=MINUTES,
         required=False,
     )
+    step_budget = forms.IntegerField(
+        label=_("Step budget"),
+        required=False,
+        min_value=1,
+        max_value=MAX_NUMBER,
+        help_text=_("Model calls, and tasks that are handed on."),
+    )
+    depth_budget = forms.IntegerField(
+        label=_("Handed on at most"),
+        required=False,
+        min_value=0,
+        max_value=MAX_DEPTH,
+        help_text=_("How often work may go on to a colleague. Empty: %(n)s times; 0: never.")
+        % {"n": DEPTH_CAP},
+    )
     autonomy = forms.ChoiceField(
         label=_("How free is the staff?"),
         choices=[
@@ -110,6 +127,8 @@ class GoalForm(forms.Form):
             "deadline_at": cleaned["deadline_at"],
             "token_budget": cleaned["token_budget"],
             "second_budget": cleaned["time_budget"] and cleaned["time_budget"] * length,
+            "step_budget": cleaned["step_budget"],
+            "depth_budget": cleaned["depth_budget"],
             "autonomy": cleaned["autonomy"],
         }
 

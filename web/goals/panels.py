@@ -6,20 +6,28 @@ from collections.abc import Callable
 from typing import Any
 
 from django.http import Http404
-from django.utils.translation import gettext as _
 
 from orchestrator import dispatch
 from orchestrator.tools.base import FileProblem
+from staff import queries
+from staff.actions import planning
 from staff.domain.lifecycle import OPEN_GOALS, GoalState, PlanState
 from staff.domain.plans import Plan as PlanBody
 from staff.models import Artifact, Effect, Goal
+from web.goals import controls
 from web.goals.forms import BudgetForm, RatingForm
 from web.goals.graphs import draw
 from web.goals.previews import Preview, preview
+from web.goals.tasks import rows
 
 
 def header(goal: Goal) -> dict[str, Any]:
-    return {"controls": controls(goal)}
+    firing = goal.firings.select_related("routine").first()
+    return {
+        "controls": controls.of_goal(goal),
+        "place": planning.place(goal),
+        "routine": firing and firing.routine,
+    }
 
 
 def needs(goal: Goal) -> dict[str, Any]:
@@ -49,10 +57,7 @@ def candidates(goal: Goal) -> list[dict[str, Any]]:
 
 def plan(goal: Goal) -> dict[str, Any]:
     """The adopted plan as a drawing and as a list."""
-    tasks = list(goal.tasks.select_related("agent", "plan").order_by("position"))
-    titles = {task.key: task.title for task in tasks}
-    for task in tasks:
-        task.after_titles = [titles[key] for key in task.after if key in titles]
+    tasks = rows(goal)
     return {"tasks": tasks, "graph": draw(tasks) if tasks else None}
 
 
@@ -81,7 +86,7 @@ def rail(goal: Goal) -> dict[str, Any]:
         "second_budget": budget.second_cap,
         "step_budget": budget.step_cap,
     }
-    return {"budget": BudgetForm(initial=caps)}
+    return {"budget": BudgetForm(initial=caps), "children": queries.children_of(goal)[:20]}
 
 
 PANELS: dict[str, Callable[[Goal], dict[str, Any]]] = {
@@ -99,32 +104,6 @@ def context_of(goal: Goal, name: str) -> dict[str, Any]:
     if name not in PANELS:
         raise Http404
     return {"goal": goal, **PANELS[name](goal)}
-
-
-def controls(goal: Goal) -> list[dict[str, str]]:
-    """The goal's buttons; `why` says why one cannot be pressed now."""
-    ended = goal.state not in OPEN_GOALS
-    over = _("The goal has ended.") if ended else ""
-    hold = (
-        {"verb": "resume", "label": _("Resume"), "why": over}
-        if goal.is_paused
-        else {"verb": "pause", "label": _("Pause"), "why": over}
-    )
-    again = goal.state in (GoalState.FAILED, GoalState.CANCELLED)
-    return [
-        hold,
-        {
-            "verb": "retry",
-            "label": _("Retry"),
-            "why": "" if again else _("Only a failed or cancelled goal can be retried."),
-        },
-        {
-            "verb": "cancel",
-            "label": _("Cancel"),
-            "why": over,
-            "confirm": _("Stop this goal? What was made so far stays, and you can retry it later."),
-        },
-    ]
 
 
 def _document(goal: Goal) -> tuple[str, Preview | None]:

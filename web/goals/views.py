@@ -12,25 +12,25 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
-from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
+from django_htmx.http import HttpResponseClientRedirect
 
 from orchestrator import dispatch
 from orchestrator.tools.base import FileProblem
 from staff import queries
 from staff.actions.goals import GoalRefused
-from staff.domain.lifecycle import GoalState, IllegalTransition
-from staff.domain.plans import PlanRefused
+from staff.domain.lifecycle import GoalState
 from staff.models import Goal
 from web.goals import editor, panels
+from web.goals.answers import REFUSALS, answered
 from web.goals.downloads import download
 from web.goals.forms import BudgetForm, GoalForm, RatingForm
+from web.goals.lookups import goal_or_404, number
 from web.goals.previews import preview
 from web.paging import page_of
 from web.suggestions import suggestion
 from web.workspaces import acting, seated
 
 PAGE = 25
-REFUSALS = (GoalRefused, PlanRefused, IllegalTransition)
 
 
 @seated
@@ -93,27 +93,19 @@ def act(request: HttpRequest, goal_id: int, verb: str) -> HttpResponse:
     found = goal_or_404(request, goal_id)
     if verb not in VERBS:
         raise Http404
-    try:
-        said, is_good = VERBS[verb](request, found), True
-    except REFUSALS as reason:
-        said, is_good = str(reason), False
-    if request.htmx:
-        return trigger_client_event(
-            HttpResponse(status=204), "goal-acted", {"said": said, "good": is_good}
-        )
-    (messages.success if is_good else messages.error)(request, said)
-    return redirect("goal", goal_id)
+    back = reverse("goal", args=[goal_id])
+    return answered(request, lambda: VERBS[verb](request, found), back)
 
 
 def _approve(request: HttpRequest, goal: Goal) -> str:
-    plan, approval = (_number(request.POST.get(name, "")) for name in ("plan", "approval"))
+    plan, approval = (number(request.POST.get(name, "")) for name in ("plan", "approval"))
     _own_approval(goal, approval)
     dispatch.approve(goal.pk, request.user, plan_id=plan, approval_id=approval)
     return _("Approved. The staff goes on.")
 
 
 def _reject(request: HttpRequest, goal: Goal) -> str:
-    approval = _number(request.POST.get("approval", ""))
+    approval = number(request.POST.get("approval", ""))
     _own_approval(goal, approval)
     reason = request.POST.get("reason", "").replace("\0", "")[:2000]
     dispatch.reject(goal.pk, request.user, reason=reason, approval_id=approval)
@@ -238,25 +230,9 @@ def file_content(request: HttpRequest, goal_id: int, artifact_id: int) -> HttpRe
         raise Http404 from None
 
 
-def goal_or_404(request: HttpRequest, goal_id: int) -> Goal:
-    try:
-        return queries.goal_of(request.workspace, goal_id)
-    except Goal.DoesNotExist:
-        raise Http404 from None
-
-
 def _own_approval(goal: Goal, approval_id: int | None) -> None:
     if approval_id is not None and not goal.approvals.filter(pk=approval_id).exists():
         raise Http404
-
-
-def _number(text: str) -> int | None:
-    """A row's id from a form; what is no id is none that exists."""
-    if not text:
-        return None
-    if not text.isascii() or not text.isdecimal() or len(text) > 18:
-        raise Http404
-    return int(text)
 
 
 def _first_error(form: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from staff.domain.lifecycle import OPEN_TASKS, TaskState
 from web.goals.previews import markdown_html
 
 register = template.Library()
@@ -30,6 +32,23 @@ STATES = {
 }
 
 
+ATTEMPTS = {
+    "running": gettext_lazy("At work"),
+    "done": gettext_lazy("Done"),
+    "asking": gettext_lazy("Asked you"),
+    "waiting": gettext_lazy("Handed work on"),
+    "failed": gettext_lazy("Failed"),
+    "lost": gettext_lazy("Lost"),
+    "returned": gettext_lazy("Handed back"),
+}
+KINDS = {
+    "model": gettext_lazy("what the model made does not stand"),
+    "tool": gettext_lazy("a tool or a file did not do what it should"),
+    "node": gettext_lazy("the worker died, or cannot run the model"),
+    "ours": gettext_lazy("a mistake of this program"),
+}
+
+
 @register.filter
 def state_name(state: str) -> str:
     return str(STATES.get(state, state))
@@ -39,6 +58,36 @@ def state_name(state: str) -> str:
 def shown_state(goal: Any) -> str:
     """The state of a goal, "paused" where an open one is held."""
     return "paused" if goal.is_paused else goal.state
+
+
+@register.filter
+def task_state(task: Any) -> str:
+    """The state of a task, "paused" where an open one is held."""
+    return "paused" if task.is_paused and task.state in OPEN_TASKS else task.state
+
+
+@register.filter
+def attempt_name(state: str) -> str:
+    return str(ATTEMPTS.get(state, state))
+
+
+@register.filter
+def kind_name(kind: str) -> str:
+    """Whose failure it was, in a few words."""
+    return str(KINDS.get(kind, kind))
+
+
+@register.filter
+def failure_kind(task: Any) -> str:
+    """How the last attempt failed, "" if it did not."""
+    return task.tries[-1].failure_kind if task.tries else ""
+
+
+@register.filter
+def is_held_back(task: Any) -> bool:
+    """Whether a ready task waits for the time of its next try."""
+    is_due = task.not_before is None or task.not_before <= timezone.now()
+    return task.state == TaskState.READY and not task.is_paused and not is_due
 
 
 @register.filter
@@ -78,6 +127,17 @@ def lasting(seconds: float | None) -> str:
 def elapsed(goal: Any) -> str:
     """From the moment a goal was given to its end, or to now."""
     return lasting(((goal.ended_at or timezone.now()) - goal.created_at).total_seconds())
+
+
+@register.filter
+def took(attempt: Any) -> str:
+    return lasting((attempt.ended_at - attempt.started_at).total_seconds())
+
+
+@register.filter
+def until(moment: datetime) -> str:
+    """The time left, up to the second in which it ends."""
+    return lasting(math.ceil((moment - timezone.now()).total_seconds()))
 
 
 @register.filter

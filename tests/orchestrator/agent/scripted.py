@@ -1,6 +1,6 @@
 """A `ModelCaller` that gives written answers, and files in memory."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from orchestrator.inference.base import ChatRequest, Completion
 from orchestrator.tools.base import FileEntry, FileProblem
@@ -28,8 +28,15 @@ class MemoryFiles:
             name: text.encode() if isinstance(text, str) else text for name, text in files.items()
         }
 
-    def list(self) -> Iterable[FileEntry]:
-        return [FileEntry(n, len(c), kind_of(n, c)) for n, c in sorted(self.files.items())]
+    def names(self) -> list[str]:
+        return sorted(self.files)
+
+    def list(self, only: Collection[str] | None = None) -> Iterable[FileEntry]:
+        return [
+            FileEntry(n, len(c), kind_of(n, c))
+            for n, c in sorted(self.files.items())
+            if only is None or n in only
+        ]
 
     def read(self, name: str) -> bytes:
         if name not in self.files:

@@ -164,7 +164,7 @@ def test_all_tools_have_one_line_each_and_a_schema():
         assert each.description, each.name
         assert len(stubs([each])) < 180, each.name
         assert json.loads(json.dumps(each.parameters)) == each.parameters
-        assert (each.commit is not None) == (each.effect == "writes")
+        assert (each.commit is not None) == (each.effect != "reads")
 
 
 SCALARS = (

@@ -1,6 +1,6 @@
 import pytest
 
-from staff.actions import goals, planning, queue, tasks
+from staff.actions import goals, planning, queue, recovery, tasks
 from staff.domain.lifecycle import GoalState, IllegalTransition, TaskState
 from staff.domain.retries import BACKOFF_S, FailureKind
 from staff.models import Event, Goal, Outbox, Task
@@ -142,7 +142,7 @@ def test_a_task_is_claimed_once_and_a_stale_fence_changes_nothing(running):
     task = task_of(running, "read")
     first = queue.claim("w1", -1, task.pk)
     assert queue.claim("w2", 60, task.pk) is None
-    assert queue.reap() == 1
+    assert recovery.reap() == 1
     second = queue.claim("w2", 60, task.pk)
     with pytest.raises(queue.StaleFence):
         tasks.complete(first, "too late")

@@ -5,7 +5,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from staff.actions import control, goals, nodes, outbox, planning, queue, tasks
+from staff.actions import control, goals, nodes, outbox, planning, queue, recovery, streams, tasks
 from staff.domain.lifecycle import AttemptState, GoalState, TaskState
 from staff.domain.retries import BACKOFF_S, FailureKind
 from staff.models import Agent, Attempt, Event, Goal, Node, Outbox, Task
@@ -30,11 +30,11 @@ def test_a_large_goal_shares_the_staff_with_a_small_one(give):
 
 def test_the_place_in_the_queue_is_known(give):
     first, second = give(step("a")), give(step("a"))
-    assert queue.position(task_of(first, "a")) == 1
-    assert queue.position(task_of(second, "a")) == 2
+    assert queue.places(first.pk) == {task_of(first, "a").pk: 1}
+    assert queue.places(second.pk) == {task_of(second, "a").pk: 2}
     queue.claim("w", 60)
-    assert queue.position(task_of(second, "a")) == 1
-    assert queue.position(task_of(first, "a")) is None
+    assert queue.places(second.pk) == {task_of(second, "a").pk: 1}
+    assert queue.places(first.pk) == {}
 
 
 def test_an_agent_works_on_no_more_than_it_may(give, office):
@@ -110,7 +110,7 @@ def test_many_workers_at_once_keep_an_agent_s_limit(give, office):
 def test_a_lease_that_ran_out_is_reaped_and_its_late_writes_are_refused(give):
     goal = give(step("a"))
     late = queue.claim("w1", -1)
-    assert queue.reap() == 1
+    assert recovery.reap() == 1
     assert Attempt.objects.get(task_id=late.task_id).state == AttemptState.LOST
     again = queue.claim("w2", 60)
     for write in (
@@ -132,7 +132,7 @@ def test_a_lease_that_ran_out_is_reaped_and_its_late_writes_are_refused(give):
 def test_a_worker_that_starts_takes_back_what_its_name_held(give):
     give(step("a"), step("b"))
     mine, other = queue.claim("staff@1", 60), queue.claim("staff@2", 60)
-    assert queue.reap(worker="staff@1") == 1
+    assert recovery.reap(worker="staff@1") == 1
     assert not queue.holds(mine) and queue.holds(other)
 
 
@@ -141,9 +141,49 @@ def test_a_poison_task_is_stopped_and_the_boss_is_told(give):
     for _ in range(len(BACKOFF_S[FailureKind.NODE]) + 1):
         Task.objects.filter(key="a").update(not_before=None)
         queue.claim("w", -1, task_of(goal, "a").pk)
-        queue.reap()
+        recovery.reap()
     goal.refresh_from_db()
-    assert states(goal)["a"] == TaskState.FAILED
+    assert states(goal) == {"a": TaskState.FAILED, "b": TaskState.CANCELLED}
+    assert goal.state == GoalState.FAILED and "workers died" in goal.failure
+
+
+def test_a_lease_that_was_renewed_in_time_is_not_reaped(give, monkeypatch):
+    give(step("a"))
+    held = queue.claim("w", -1)
+    reap_one = recovery._reap_one
+
+    def renewed_meanwhile(*found):
+        queue.renew(held, 60)
+        return reap_one(*found)
+
+    monkeypatch.setattr(recovery, "_reap_one", renewed_meanwhile)
+    assert recovery.reap() == 0
+    assert queue.holds(held)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_goal_that_is_locked_keeps_the_reaper_from_no_other(give):
+    first, second = give(step("a")), give(step("a"))
+    held = [queue.claim("w", -1), queue.claim("w", -1)]
+    locked, enough = threading.Event(), threading.Event()
+
+    def freeze():
+        with transaction.atomic():
+            streams.lock_goal(first.pk)
+            locked.set()
+            enough.wait(10)
+        connection.close()
+
+    thread = threading.Thread(target=freeze)
+    thread.start()
+    try:
+        assert locked.wait(10)
+        assert recovery.reap() == 1
+        assert [queue.holds(claim) for claim in held] == [True, False]
+    finally:
+        enough.set()
+        thread.join()
+    assert recovery.reap() == 1 and states(second)["a"] == TaskState.READY
 
 
 @pytest.mark.parametrize("kind", FailureKind)

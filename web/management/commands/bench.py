@@ -30,6 +30,10 @@ class Command(HouseCommand):
         inference.add_argument("--model", default=settings.DEFAULT_MODEL)
         invoices = benches.add_parser("invoices", help="the sample invoice goal in a running house")
         invoices.add_argument("--timeout", type=int, default=900, help="seconds")
+        orchestration = benches.add_parser(
+            "orchestration", help="the house without a model; it makes one of its own"
+        )
+        orchestration.add_argument("--scale", default="1.0", help="1.0 is the full figure")
         pages = benches.add_parser("pages", help="pages of very many goals; needs no `make up`")
         pages.add_argument("--scale", default="1.0", help="1.0 is 50,000 goals, a million events")
 
@@ -49,11 +53,11 @@ class Command(HouseCommand):
             raise CommandError(f"fetch it first: python manage.py models pull {wanted}")
         return bench.run(path, wanted)
 
+    def orchestration(self, options):
+        become_soak("orchestration", options["scale"])
+
     def pages(self, options):
-        """Become the soak of that name: it makes a house of its own before it reads settings."""
-        soak = ["-m", "deploy.soak", "pages", "--scale", options["scale"]]
-        os.chdir(settings.BASE_DIR)
-        os.execv(sys.executable, [sys.executable, *soak])
+        become_soak("pages", options["scale"])
 
     def invoices(self, options):
         """Give the sample goal, wait, compare every total with the truth it was made from."""
@@ -87,6 +91,13 @@ class Command(HouseCommand):
             or repeats == set(expected["duplicates"][0][1:]),
             "tokens_used": goal.budget.tokens_used,
         }
+
+
+def become_soak(name, scale):
+    """Give way to a soak: it makes a house of its own before it reads the settings, and ends with
+    its own JSON object."""
+    os.chdir(settings.BASE_DIR)
+    os.execv(sys.executable, [sys.executable, "-m", "deploy.soak", name, "--scale", scale])
 
 
 def rows_of(goal, name):

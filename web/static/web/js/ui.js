@@ -71,7 +71,22 @@ function forgetSent() {
   for (const form of document.querySelectorAll("[data-sent]")) delete form.dataset.sent;
 }
 
-document.addEventListener("goal-acted", (event) => toast(event.detail.said, event.detail.good));
+document.addEventListener("goal-acted", (event) => {
+  toast(event.detail.said, event.detail.good);
+  if (event.detail.good && event.target.matches("form")) event.target.reset(); // else it keeps what was typed
+});
+
+// Opened details stay open when their part is drawn anew.
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const part = event.target.closest?.("[data-panel]");
+  if (part) part.opened = new Map([...part.querySelectorAll("details[id]")].map((d) => [d.id, d.open]));
+});
+document.addEventListener("htmx:afterSwap", (event) => {
+  for (const [id, open] of event.target.closest?.("[data-panel]")?.opened ?? []) {
+    const details = document.getElementById(id);
+    if (details) details.open = open;
+  }
+});
 document.addEventListener("htmx:responseError", () => toast("That did not work. Reload the page and try again.", false));
 document.addEventListener("htmx:sendError", () => toast("The house does not answer. Is it running?", false));
 

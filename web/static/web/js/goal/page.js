@@ -14,12 +14,14 @@ const news = document.getElementById("news");
 const CONCERNS = [
   [/^(goal|plan|planning)\./, ["header", "needs", "answer", "plan", "rail"]],
   [/^task\./, ["header", "plan"]],
-  [/^approval\./, ["header", "needs", "plan"]],
+  [/^task\.(cancelled|rerun|released)/, ["needs", "answer", "rail"]],
+  [/^(approval|question|budget)\./, ["header", "needs", "plan", "rail"]],
   [/^(artifact\.|file\.)/, ["files"]],
   [/^model\.done/, ["header", "rail"]],
 ];
-const TOLD = /^(plan\.(proposed|adopted)|approval\.asked|task\.(done|failed)|goal\.(done|failed|cancelled|paused|resumed))$/;
+const TOLD = /^(plan\.(proposed|adopted)|(approval|question)\.asked|budget\.spent|task\.(done|failed)|goal\.(done|failed|cancelled|paused|resumed))$/;
 const CALM_MS = 400;
+const QUEUE_MS = 10_000;
 
 let shownUntil = 0; // events up to here are already in the parts that the server drew
 let stale = new Set();
@@ -65,18 +67,8 @@ function onState(name) {
   linkState.className = `link-state ${name}`;
 }
 
-// Opened details stay open when their part is drawn anew.
-document.addEventListener("htmx:beforeSwap", (event) => {
-  const part = event.target.closest?.("[data-panel]");
-  if (part) part.opened = new Map([...part.querySelectorAll("details[id]")].map((d) => [d.id, d.open]));
-});
 document.addEventListener("htmx:afterSwap", (event) => {
-  const part = event.target.closest?.("[data-panel]");
-  for (const [id, open] of part?.opened ?? []) {
-    const details = document.getElementById(id);
-    if (details) details.open = open;
-  }
-  if (part?.id === "plan") transcript.rename();
+  if (event.target.id === "plan") transcript.rename();
   if (event.target.id === "preview-body") document.getElementById("preview").showModal();
 });
 document.addEventListener("goal-acted", () => {
@@ -97,7 +89,26 @@ setInterval(() => {
   for (const clock of document.querySelectorAll("time[data-since]")) {
     clock.textContent = lasting(Math.max(0, Math.floor((Date.now() - Date.parse(clock.dataset.since)) / 1000)));
   }
+  for (const clock of document.querySelectorAll("time[data-until]")) {
+    const left = Math.max(0, Math.ceil((Date.parse(clock.dataset.until) - Date.now()) / 1000));
+    clock.textContent = lasting(left);
+    if (!left) {
+      delete clock.dataset.until;
+      lookAgain([clock]);
+    }
+  }
 }, 1000);
+
+// A place in the queue moves on with the work of others, of which this stream tells nothing.
+setInterval(() => {
+  if (!document.hidden) lookAgain(page.querySelectorAll("[data-queued]"));
+}, QUEUE_MS);
+
+// Draw the parts anew that these elements are in.
+function lookAgain(elements) {
+  for (const each of elements) stale.add(each.closest("[data-panel]").id);
+  if (stale.size) timer ??= setTimeout(refresh, 0);
+}
 
 const stream = new Stream({ eventsUrl: page.dataset.events, socketPath: page.dataset.socket, onEvents, onState });
 await stream.start();
@@ -106,4 +117,14 @@ if (stream.last > Number(page.dataset.seq)) {
   ["header", "needs", "answer", "plan", "files", "rail"].forEach((part) => stale.add(part));
   refresh();
 }
-if (location.hash.startsWith("#work-")) document.querySelector(location.hash)?.scrollIntoView();
+
+// A link to a task or to its work opens it; the work is drawn only now.
+function showTarget() {
+  const target = /^#(work|task)-\d+$/.test(location.hash) && document.querySelector(location.hash);
+  if (!target) return;
+  const details = target.querySelector(":scope > details");
+  if (details) details.open = true;
+  target.scrollIntoView();
+}
+window.addEventListener("hashchange", showTarget);
+showTarget();

@@ -1,6 +1,9 @@
 // The transcript, drawn from events alone: the same for history and for what happens now.
 // All text is set as text, never as HTML.
 
+// Kinds that change other parts of the page and need no line here.
+const QUIET = new Set(["task.ready", "artifact.made"]);
+
 function element(tag, className = "", ...children) {
   const made = document.createElement(tag);
   if (className) made.className = className;
@@ -30,7 +33,25 @@ export class Transcript {
   }
 
   add(events) {
-    for (const event of events) this.draw[event.kind]?.call(this, event, event.data);
+    for (const event of events) if (!QUIET.has(event.kind)) this.drawOne(event);
+  }
+
+  // A kind that we do not know, or not in this form, is shown as it is: nothing is left out.
+  drawOne(event) {
+    try {
+      (this.draw[event.kind] ?? this.unknown).call(this, event, event.data ?? {});
+    } catch (wrong) {
+      console.warn(event.kind, wrong);
+      this.unknown(event, event.data ?? {});
+    }
+  }
+
+  unknown(event, data) {
+    const words = event.kind.replace(/[._]/g, " ");
+    const said = [data.text, data.reason, data.note].find((each) => typeof each === "string" && each);
+    const line = [...this.by(event, words), said ? `: ${said}` : ""];
+    if (event.task) this.say(event, "", ...line);
+    else this.milestone(event, "", ...line);
   }
 
   // Name the tasks that were drawn before their plan was.
@@ -95,12 +116,18 @@ export class Transcript {
     return element("ul", "", ...texts.map((text) => element("li", "", text)));
   }
 
+  // "in 10 s", or nothing where it is at once
+  inSeconds(seconds) {
+    return seconds > 0 ? ` (${this.words.in} ${seconds < 60 ? `${seconds} s` : `${Math.round(seconds / 60)} min`})` : "";
+  }
+
   by(event, ...said) {
     return event.actor ? [bold(event.actor), " ", ...said] : said;
   }
 
   draw = {
     "goal.created"(event) { this.milestone(event, "", ...this.by(event, this.words.goalCreated)); },
+    "routine.fired"(event, data) { this.milestone(event, "", `${this.words.routineFired} `, bold(data.name)); },
     "file.problem"(event, data) {
       this.say(event, "bad", `${this.words.fileProblem} `, bold(data.file), ` ${data.problem}`);
     },
@@ -171,8 +198,32 @@ export class Transcript {
       this.say(event, data.granted ? "good" : "bad", ...this.by(event, said, data.note ? `: ${data.note}` : ""));
     },
     "effect.committed"(event, data) { this.say(event, "good", `${this.words.committed} ${data.summary}`); },
-    "task.retrying"(event, data) { this.say(event, "bad", `${this.words.retrying} ${data.reason}`); },
-    "task.lost"(event) { this.say(event, "bad", this.words.lost); },
+    "task.retrying"(event, data) {
+      const kind = data.failure ? [" ", element("span", "kind", data.failure)] : [];
+      this.say(event, "bad", `${this.words.retrying}${this.inSeconds(data.in_s)}`, ...kind, ` ${data.reason}`);
+    },
+    "task.lost"(event, data) { this.say(event, "bad", this.words.lost, data.worker ? ` (${data.worker})` : ""); },
+    "task.paused"(event) { this.say(event, "", ...this.by(event, this.words.taskPaused)); },
+    "task.resumed"(event) { this.say(event, "", ...this.by(event, this.words.taskResumed)); },
+    "task.cancelled"(event) { this.say(event, "bad", ...this.by(event, this.words.taskCancelled)); },
+    "task.released"(event) { this.say(event, "", ...this.by(event, this.words.taskReleased)); },
+    "task.rerun"(event, data) {
+      this.say(event, "ask", ...this.by(event, this.words.taskRerun, data.note ? `: ${data.note}` : ""));
+    },
+    "task.reassigned"(event, data) {
+      this.say(event, "", ...this.by(event, `${this.words.taskReassigned} `, bold(data.agent)));
+    },
+    "task.handed_on"(event, data) {
+      const line = [...this.by(event, `${this.words.handedOn} `, bold(data.to)), data.skill ? ` (${data.skill})` : ""];
+      const link = element("a", "", this.words.seeWork);
+      link.href = `#work-${data.child}`;
+      this.say(event, "", ...line, data.instruction ? `: ${data.instruction}` : "", " ", link);
+    },
+    "question.asked"(event, data) { this.say(event, "ask", `${this.words.asked} ${data.text}`); },
+    "question.answered"(event, data) {
+      this.say(event, "good", ...this.by(event, `${this.words.answered} `, bold(data.answer)));
+    },
+    "budget.spent"(event, data) { this.say(event, "ask", data.reason); },
     "task.sent_back"(event, data) {
       this.say(event, "ask", ...this.by(event, this.words.sentBack));
       this.work(event).body.append(this.list(data.reasons));
@@ -190,6 +241,10 @@ export class Transcript {
     "goal.failed"(event, data) { this.milestone(event, "bad", `${this.words.goalFailed} ${data.reason}`); },
     "goal.done"(event) { this.milestone(event, "good", bold(this.words.goalDone)); },
     "goal.rated"(event, data) { this.milestone(event, "", ...this.by(event, `${this.words.rated}: ${data.rating}`)); },
-    "goal.budget"(event) { this.milestone(event, "", ...this.by(event, this.words.budget)); },
+    "goal.budget"(event, data) {
+      const named = [[data.token_cap, this.words.tokens], [data.second_cap, "s"], [data.step_cap, this.words.steps]];
+      const caps = named.filter(([cap]) => cap != null).map(([cap, unit]) => `${cap.toLocaleString()} ${unit}`);
+      this.milestone(event, "", ...this.by(event, `${this.words.budget}: ${caps.join(", ") || this.words.noCap}`));
+    },
   };
 }

@@ -1,0 +1,206 @@
+"""Promises P1, P2 and P3: nothing is lost, nothing is done twice, and work goes on soon.
+
+Goals of 12 steps, each of which writes a file, are worked through by two real workers with a model
+of no latency, while every part of the house dies: workers, relay, beat and office by kill -9 at
+random moments and at named crash points (`staff.crashes`), the broker by kill -9 with all it held,
+the database by an immediate stop. Some workers are frozen until their lease is over and their work
+is another's, and then wake up in the middle of it. `ledger` says what is lost and doubled.
+
+Recovery is the time from a death to the next claim of each task that was held: of a program that
+died and is started again (it gives back what it held), and apart from that where only the lease
+tells: of a frozen worker, and of attempts that the database has dropped.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from deploy.soak import journal
+from deploy.soak.disasters import Disasters, Toll
+from deploy.soak.house import House
+from deploy.soak.outcome import Outcome, percentile, say
+from staff import crashes
+
+STEPS = 10_080
+KILLS = 200
+OUTAGES = {"broker": 20, "database": 10}
+FREEZES = 6
+WORKERS, THREADS = 2, 4
+LEASE_S, SHORT_LEASE_S = 60, 6  # the second for less than the full scale
+STALLED_S = 240.0  # no step done for so long: it does not go on
+TIDY_S = 90.0  # to settle the last nudges
+SUPERVISED_P95_S, BROKER_S = 15.0, 30.0
+OVER_LEASE_S = 15.0  # and so much after the lease where nobody sees the death
+# about half of the deaths, over all steps
+CHANCES = dict.fromkeys(crashes.POINTS, 0.001) | {
+    "task.reaped": 0.03,
+    "nudge.taken": 0.0004,
+    "nudge.sent": 0.0004,
+}
+DIED = re.compile(r"^died at crash point (\S+)$", re.MULTILINE)
+STALE = re.compile(r"fence \d+ is stale$", re.MULTILINE)
+RECEIVED = re.compile(r"^(\S+ \S+) INFO celery.worker.strategy: Task \S+run_task", re.MULTILINE)
+
+
+def house(scale: float) -> House:
+    made = House(
+        workers=WORKERS,
+        threads=THREADS,
+        env={
+            "FORESTAFF_SCRIPT": "deploy.soak.scripts:copy",
+            "FORESTAFF_CRASH_AT": ",".join(f"{name}:{p}" for name, p in CHANCES.items()),
+            "FORESTAFF_LEASE_S": str(lease_s(scale)),
+            "FORESTAFF_HEARTBEAT_S": str(max(1, lease_s(scale) // 6)),
+        },
+    )
+    made.env[journal.JOURNAL] = str(made.layout.data / "journal")
+    for name, program in made.programs.items():
+        if name.startswith("staff"):
+            program.command += ["-I", journal.__name__]
+    return made
+
+
+def lease_s(scale: float) -> int:
+    return LEASE_S if scale >= 1 else SHORT_LEASE_S
+
+
+def run(house: House, scale: float, outcome: Outcome) -> None:
+    house.use_here()
+    from deploy.soak import ledger, work
+
+    steps = max(96, round(STEPS * scale))
+    began = time.monotonic()
+    work.submit_many("Chain", work.chain, steps // 2)
+    work.submit_many("Fan", work.fan, steps - steps // 2)
+    say(f"{steps} steps are given after {time.monotonic() - began:.0f} s; the house opens")
+    house.start_all()
+    disasters = Disasters(
+        house,
+        steps,
+        kills=max(5, round(KILLS * scale)),
+        outages={kind: max(1, round(count * scale)) for kind, count in OUTAGES.items()},
+        freezes=max(1, round(FREEZES * scale)),
+        lease_s=lease_s(scale),
+        holds=ledger.holds,
+        seed=1,
+    )
+    work_through(disasters, steps, outcome)
+    toll = disasters.toll
+    tidy_s = tidy(house, outcome)
+    outcome.note(tidying_s=round(tidy_s, 1), **counts(house, toll))
+    found = ledger.check(journal.read(house.layout.data / "journal"))
+    for name in ("lost", "doubled"):
+        total = found[name].total()
+        outcome.note(**{name: total})
+        outcome.check(total == 0, f"{name}: {dict(found[name])}")
+    outcome.note(performed_again=found["performed again"].total(), lease_s=lease_s(scale))
+    judge_recovery(house, toll, ledger.ask(ledger.LOST_ATTEMPTS), lease_s(scale), outcome)
+
+
+def work_through(disasters: Disasters, steps: int, outcome: Outcome) -> None:
+    """Let the house work until all steps are done, or none is any more."""
+    from deploy.soak import ledger
+
+    began = moved_at = told_at = time.monotonic()
+    done = 0
+    while (done < steps or not disasters.are_over) and time.monotonic() - moved_at < STALLED_S:
+        time.sleep(0.2)
+        now = ledger.done()
+        if now > done:
+            done, moved_at = now, time.monotonic()
+        disasters.strike(done)
+        if time.monotonic() - told_at > 30:
+            told_at = time.monotonic()
+            say(f"{done} of {steps} steps after {len(disasters.house.restarts)} deaths")
+    took_s = time.monotonic() - began
+    outcome.note(steps=done, working_s=round(took_s, 1), steps_per_s=round(done / took_s, 1))
+    outcome.check(done > 0, "nothing moved at all")
+    outcome.check(done == steps, f"{steps - done} steps were not done: nothing moves any more")
+    outcome.check(disasters.are_over, "not all that was to happen has happened")
+
+
+def tidy(house: House, outcome: Outcome) -> float:
+    """Wait until nothing is left over. Returns the seconds that took."""
+    from deploy.soak import ledger
+
+    began = time.monotonic()
+    while (left := +Counter(ledger.left_over())) and time.monotonic() - began < TIDY_S:
+        time.sleep(0.5)
+    outcome.check(not left, f"left over: {dict(left)}")
+    return time.monotonic() - began
+
+
+def counts(house: House, toll: Toll) -> dict[str, Any]:
+    logs = {path.name: path.read_text(errors="replace") for path in house.layout.logs.glob("*.log")}
+    points = Counter(point for log in logs.values() for point in DIED.findall(log))
+    deaths = Counter(restart.name.partition("@")[0] for restart in house.restarts)
+    return {
+        "kills": len(house.restarts),
+        "kills_by": dict(deaths),
+        "crash_points": dict(points),
+        "died_by_themselves": len(house.restarts) - toll.killed.total() - points.total(),
+        "broker_kills": len(toll.outages["broker"]),
+        "database_stops": len(toll.outages["database"]),
+        "freezes": len(toll.frozen),
+        "stale_refused": sum(len(STALE.findall(log)) for log in logs.values()),
+    }
+
+
+def judge_recovery(
+    house: House, toll: Toll, lost: Sequence[tuple[Any, ...]], lease_s: float, outcome: Outcome
+) -> None:
+    """Say of each attempt that was lost by what, and how long its task waited."""
+    to_wall = time.time() - time.monotonic()
+    deaths = [(restart.name, restart.died_at + to_wall) for restart in house.restarts]
+    waits: dict[str, list[float]] = {"death": [], "lease": [], "unexplained": []}
+    for _, worker, started, ended, claimed in lost:
+        frozen = [at for name, at, _ in toll.frozen if name == worker and started <= at <= ended]
+        died = [at for name, at in deaths if name == worker and started <= at <= ended]
+        away = [at for at, until in toll.outages["database"] if started <= until and at <= ended]
+        if cause := frozen or died or away:
+            kind = "death" if cause is died else "lease"
+            waits[kind].append((claimed or time.time()) - max(started, min(cause)))
+        else:
+            waits["unexplained"].append(ended - started)
+    supervised, by_lease = waits["death"], waits["lease"]
+    outcome.note(
+        lost_attempts=len(lost),
+        unexplained=len(waits["unexplained"]),
+        recovery_p50_s=round(percentile(supervised, 0.5), 1),
+        recovery_p95_s=round(percentile(supervised, 0.95), 1),
+        recovery_max_s=round(max(supervised, default=0.0), 1),
+        recovery_by_lease=len(by_lease),
+        recovery_by_lease_p95_s=round(percentile(by_lease, 0.95), 1),
+        broker_recovery_max_s=round(max(after_broker(house, toll), default=0.0), 1),
+    )
+    figures = outcome.figures
+    outcome.check(bool(supervised), "no death interrupted any work")
+    outcome.check(figures["stale_refused"] > 0, "no frozen worker tried to write")
+    outcome.check(not waits["unexplained"], "work was taken from workers that lived")
+    outcome.check(
+        figures["recovery_p95_s"] <= SUPERVISED_P95_S,
+        f"work went on later than {SUPERVISED_P95_S:.0f} s after a death that was seen",
+    )
+    outcome.check(
+        figures["recovery_by_lease_p95_s"] <= lease_s + OVER_LEASE_S,
+        f"work went on later than {OVER_LEASE_S:.0f} s after its lease",
+    )
+    outcome.check(figures["broker_recovery_max_s"] <= BROKER_S, "the broker's return was not seen")
+    outcome.check(figures["died_by_themselves"] == 0, "a program died by itself")
+
+
+def after_broker(house: House, toll: Toll) -> list[float]:
+    """Seconds from each return of the broker to the next message that a worker got."""
+    got = sorted(
+        datetime.strptime(at, "%Y-%m-%d %H:%M:%S,%f").timestamp()
+        for path in house.layout.logs.glob("staff@*.log")
+        for at in RECEIVED.findall(path.read_text(errors="replace"))
+    )
+    returns = [back for _, back in toll.outages["broker"]]
+    nexts = [min((at - back for at in got if at >= back), default=None) for back in returns]
+    return [after for after in nexts if after is not None]
