@@ -32,7 +32,8 @@ def run(house: House, scale: float, outcome: Outcome) -> None:
     started = time.monotonic()
     facts = furnish(original, round(GOALS * scale))
     outcome.note(**facts["counts"], filling_s=round(time.monotonic() - started, 1))
-    measured = {name: measure(get) for name, get in ways(facts).items()}
+    runs = max(5, round(RUNS * min(1, scale)))
+    measured = {name: measure(get, runs) for name, get in ways(facts).items()}
     judge(measured, scale, outcome)
 
 
@@ -129,8 +130,8 @@ def ways(facts: Mapping[str, Any]) -> dict[str, Callable[[], Any]]:
     }
 
 
-def measure(get: Callable[[], Any]) -> dict[str, float]:
-    """Milliseconds of `RUNS` requests (p95), and the number of database queries of one."""
+def measure(get: Callable[[], Any], runs: int) -> dict[str, float]:
+    """Milliseconds of some requests, and the number of database queries of one."""
     from django.db import connection
     from django.test.utils import CaptureQueriesContext
 
@@ -141,7 +142,7 @@ def measure(get: Callable[[], Any]) -> dict[str, float]:
         get()
     asked = len(queries)
     ms = []
-    for _ in range(RUNS):
+    for _ in range(runs):
         started = time.perf_counter()
         get()
         ms.append((time.perf_counter() - started) * 1000)
