@@ -306,7 +306,8 @@ class Work:
         without a yes.
         """
         written = {e.arguments["name"] for e in effects if "name" in e.arguments}
-        if not written:
+        planned = set() if self.is_handed_on else set(self.task.outputs)
+        if written <= planned and written.isdisjoint(self.folder.names()):
             return ""
         attached = set(
             self.goal.artifacts.filter(origin=Artifact.Origin.ATTACHED).values_list(
@@ -315,8 +316,7 @@ class Work:
         )
         reasons = [f"replace your file {name}" for name in sorted(written & attached)]
         if self.goal.autonomy == Goal.Autonomy.ASK:
-            planned = [] if self.is_handed_on else self.task.outputs
-            extra = sorted(written - attached - set(planned))
+            extra = sorted(written - attached - planned)
             reasons += [f"write {name}, which the plan does not name" for name in extra]
         if not reasons:
             return ""

@@ -93,6 +93,8 @@ DATABASES = {
 DATABASES["default"]["OPTIONS"] = {
     # a worker's job and a page's request borrow a connection instead of opening one
     "pool": {"min_size": 1, "max_size": env.integer("FORESTAFF_DB_CONNECTIONS", 16), "timeout": 20},
+    "server_side_binding": True,
+    "prepare_threshold": 5,
     "options": "-c statement_timeout=30s -c lock_timeout=10s"
     " -c idle_in_transaction_session_timeout=60s",
     **DATABASES["default"].get("OPTIONS", {}),

@@ -5,12 +5,13 @@ Every function here works on a goal that its caller has locked, in its caller's 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from staff.actions import outbox, queue, streams
+from staff.actions import outbox, queue, sql, streams
 from staff.actions.queue import Claim
 from staff.domain import delegation, lifecycle, plans, queueing
 from staff.domain.lifecycle import AttemptState, GoalState, PlanState, TaskState
@@ -89,8 +90,11 @@ def go_on(goal: Goal, *, by_worker: bool = False) -> None:
 
 def _states(goal: Goal) -> list[tuple[int, str, str, list[str], int | None]]:
     """(id, key, state, after, id of the parent) of each task."""
-    tasks = Task.objects.filter(goal=goal)
-    return list(tasks.values_list("pk", "key", "state", "after", "parent_id"))
+    found = sql.rows(
+        'SELECT id, key, state, "after"::text, parent_id FROM staff_task WHERE goal_id = %s',
+        [goal.pk],
+    )
+    return [(pk, key, state, json.loads(after), parent) for pk, key, state, after, parent in found]
 
 
 def _give_up(goal: Goal) -> None:

@@ -60,8 +60,14 @@ class News:
 
 
 def lock_goal(goal_id: int) -> Goal:
-    """The goal's row, locked: every action takes it first, so that none can deadlock."""
-    return Goal.objects.select_for_update().get(pk=goal_id)
+    """The goal's row, locked: every action takes it first, so that none can deadlock.
+
+    Raises Goal.DoesNotExist.
+    """
+    locked = Goal.objects.raw("SELECT * FROM staff_goal WHERE id = %s FOR UPDATE", [goal_id])
+    for goal in locked:
+        return goal
+    raise Goal.DoesNotExist(f"there is no goal {goal_id}")
 
 
 def append(

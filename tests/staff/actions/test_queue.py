@@ -142,7 +142,7 @@ def test_work_that_was_lost_goes_on_before_what_came_later(give):
     give(step("a"), priority=2)  # more pressing
     give(step("a"))
     recovery.reap()
-    assert queue.position(task_of(begun, "a")) == 2
+    assert queue.places(begun.pk) == {task_of(begun, "a").pk: 2}
 
 
 def test_a_poison_task_is_stopped_and_the_boss_is_told(give):
