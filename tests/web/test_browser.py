@@ -186,7 +186,7 @@ def test_the_transcript_knows_all_that_happens_and_bears_what_it_does_not_know(p
     page.wait_for_selector("text=changed the budget: 90,000 tokens")
     lines = " | ".join(page.locator(f"#work-{task.pk} .line").all_inner_texts())
     for said in (
-        "Handed on to Rosa (review): Check",
+        "hands on to Rosa (review): Check",
         "Asks you: Which year?",
         "answered: 2026",
         "The budget of 9 tokens is spent.",
