@@ -5,36 +5,16 @@ Each function makes one call into the actions; the work itself is done later by 
 
 from __future__ import annotations
 
-import hashlib
-import logging
-import shutil
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, Any
+from collections.abc import Sequence
+from typing import Any
 
 from django.conf import settings
 
 from orchestrator.agent.skills import load_skills
-from orchestrator.tools.base import FileProblem, ToolError
-from orchestrator.tools.folder import MAX_FILE_BYTES, GoalFolder
-from orchestrator.tools.writing import safe_name
+from orchestrator.intake import GivenFile, keeping
+from orchestrator.tools.folder import GoalFolder
 from staff.actions import control, goals, questions, tasks
-from staff.actions.goals import Attachment, GoalRefused
 from staff.models import Approval, Goal, Plan, User, Workspace
-
-logger = logging.getLogger(__name__)
-
-MAX_FILES = 200
-
-
-@dataclass(frozen=True)
-class GivenFile:
-    """A file as the boss hands it over: its name and its bytes, open for reading."""
-
-    name: str
-    content: IO[bytes]
-    size_bytes: int
 
 
 def submit_goal(
@@ -51,26 +31,8 @@ def submit_goal(
     options: priority, deadline_at, token_budget, second_budget, step_budget, depth_budget,
              autonomy, parent (a Goal)
     """
-    if len(files) > MAX_FILES:
-        raise GoalRefused(f"{len(files)} files are too many: at most {MAX_FILES} to a goal.")
-    made: list[Path] = []
-
-    def store(goal: Goal) -> Iterable[Attachment]:
-        root = settings.GOALS_DIR / goal.folder
-        made.append(root)
-        return _store_files(GoalFolder(root), files)
-
-    try:
-        return goals.create(workspace, boss, text, store, **options)
-    except OSError as reason:
-        _remove(made)
-        logger.exception("could not keep the files of a goal")
-        raise GoalRefused(
-            f"The files could not be kept ({reason.strerror}). Free some disk space and try again."
-        ) from reason
-    except BaseException:
-        _remove(made)
-        raise
+    with keeping() as keep:
+        return goals.create(workspace, boss, text, lambda goal: keep(goal, files), **options)
 
 
 def approve(
@@ -116,49 +78,6 @@ reassign_task = control.reassign
 def folder_of(goal: Goal) -> GoalFolder:
     """The files of a goal."""
     return GoalFolder(settings.GOALS_DIR / goal.folder)
-
-
-def _store_files(folder: GoalFolder, files: Sequence[GivenFile]) -> Iterable[Attachment]:
-    taken: set[str] = set()
-    for number, given in enumerate(files, 1):
-        name = _free_name(given.name, number, taken)
-        yield _store_file(folder, name, given)
-
-
-def _store_file(folder: GoalFolder, name: str, given: GivenFile) -> Attachment:
-    if given.size_bytes > MAX_FILE_BYTES:
-        problem = f"it is larger than {MAX_FILE_BYTES // 2**20} MB; attach a smaller part of it"
-        return Attachment(name, given.size_bytes, problem=problem)
-    if given.size_bytes == 0:
-        return Attachment(name, 0, problem="it is empty; attach it again with its content")
-    content = given.content.read()
-    try:
-        folder.write(name, content)
-    except FileProblem as refused:
-        return Attachment(name, len(content), problem=refused.reason)
-    return Attachment(name, len(content), sha256=hashlib.sha256(content).hexdigest())
-
-
-def _free_name(given: str, number: int, taken: set[str]) -> str:
-    """A safe name that no other file of the goal has, as close to the given one as can be."""
-    base = given.replace("\\", "/").rsplit("/", 1)[-1].strip()
-    try:
-        name = safe_name(base)
-    except ToolError:
-        kept = "".join(c if c.isalnum() or c in "._- " else "_" for c in base).lstrip(". ")
-        name = kept[-100:] or f"file-{number}"
-    stem, dot, ending = name.rpartition(".")
-    candidate, copy = name, 2
-    while candidate.casefold() in taken:
-        candidate = f"{stem or ending} ({copy}){dot if stem else ''}{ending if stem else ''}"
-        copy += 1
-    taken.add(candidate.casefold())
-    return candidate
-
-
-def _remove(folders: Iterable[Path]) -> None:
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 __all__ = [

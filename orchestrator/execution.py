@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
 from orchestrator import heartbeat, planning, runtime
@@ -46,6 +46,7 @@ from staff.models import Agent, Artifact, Effect, Goal, Task
 logger = logging.getLogger(__name__)
 
 TELL_EVERY_S = 0.2
+DATABASE_AWAY = (OperationalError, InterfaceError)
 SLICE_S = 30.0  # a job gives its thread back after this long, so that planning has its turn too
 
 
@@ -66,8 +67,10 @@ def plan_goal(goal_id: int) -> None:
             planning_of.ask_for_budget(goal_id, fence, str(reason))
         except (InferenceError, plans.PlanRefused) as reason:
             planning_of.fail(goal_id, fence, str(reason))
-        except DatabaseError:
+        except DATABASE_AWAY:
             logger.exception("the database went away while planning goal %s", goal_id)
+            connection.close()
+            heartbeat.settle(partial(planning_of.release, goal_id, fence))
         except Exception as reason:
             logger.exception("planning goal %s failed", goal_id)
             planning_of.fail(goal_id, fence, f"Planning went wrong on our side: {reason}")
@@ -100,15 +103,13 @@ def carry_out(held: Claim) -> None:
     with heartbeat.kept(holds, partial(queue.renew, held, settings.LEASE_S)) as stop:
         try:
             Work(held, stop).run()
-        except StaleFence as reason:
-            logger.info("%s", reason)
         except Waiting as asked:  # written down, and the task let go, where it was asked
             logger.info("task %s waits: %s", held.task_id, asked)
-        except DatabaseError:  # the lease decides when it is taken up again
-            logger.exception("the database went away during task %s", held.task_id)
-            connection.close()
         except Exception as reason:
-            _give_up(held, reason)
+            if isinstance(reason, DATABASE_AWAY):
+                logger.exception("the database went away during task %s", held.task_id)
+                connection.close()
+            heartbeat.settle(partial(_give_up, held, reason))
 
 
 def _give_up(held: Claim, reason: Exception) -> None:
@@ -116,6 +117,10 @@ def _give_up(held: Claim, reason: Exception) -> None:
     or given away meanwhile."""
     try:
         match reason:
+            case StaleFence():
+                logger.info("%s", reason)
+            case OperationalError() | InterfaceError():
+                tasks.fail(held, f"The database went away: {reason}", FailureKind.NODE)
             case Stopped() | Cancelled():
                 queue.hand_back(held)
             case BudgetSpent():

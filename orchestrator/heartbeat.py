@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from django.conf import settings
-from django.db import connection
+from django.db import InterfaceError, OperationalError, connection
 
 from staff.actions import nodes
 
@@ -59,6 +59,7 @@ class StopSign:
 
 
 _live: dict[StopSign, tuple[Callable[[], bool], Callable[[], bool]]] = {}
+_owed: list[Callable[[], None]] = []  # what is to be done when the database is back
 _lock = threading.Lock()
 _stopping = threading.Event()
 _thread: threading.Thread | None = None
@@ -79,6 +80,20 @@ def kept(holds: Callable[[], bool], renew: Callable[[], bool]) -> Iterator[StopS
     finally:
         with _lock:
             _live.pop(sign, None)
+
+
+def settle(let_go: Callable[[], None]) -> None:
+    """Let go of a piece of work: now, or as soon as the database answers again.
+
+    Otherwise it would wait for the end of its lease, though its worker lives.
+    """
+    try:
+        let_go()
+    except (OperationalError, InterfaceError) as reason:
+        logger.warning("the database is away: %s", reason)
+        connection.close()
+        with _lock:
+            _owed.append(let_go)
 
 
 def stopping() -> bool:
@@ -111,6 +126,7 @@ def _beat() -> None:
         if is_due:
             renewed_at = time.monotonic()
         try:
+            _settle_what_is_owed()
             if is_due and worker_name:
                 nodes.seen(worker_name)
             if not _look(is_due):
@@ -118,6 +134,14 @@ def _beat() -> None:
         except Exception as reason:  # the database is away: the leases decide who goes on
             logger.warning("could not renew the leases: %s", reason)
             connection.close()
+
+
+def _settle_what_is_owed() -> None:
+    with _lock:
+        owed = list(_owed)
+        _owed.clear()
+    for let_go in owed:
+        settle(let_go)
 
 
 def _look(is_due: bool) -> int:

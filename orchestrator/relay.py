@@ -53,5 +53,6 @@ def relay_once() -> int:
 
 def _wait(timeout_s: float) -> None:
     """Sleep until somebody nudges, at most timeout_s: deferred rows fall due by time alone."""
-    for _ in connection.connection.notifies(timeout=timeout_s, stop_after=1):
-        pass
+    with connection.wrap_database_errors:
+        for _ in connection.connection.notifies(timeout=timeout_s, stop_after=1):
+            pass

@@ -15,7 +15,7 @@ from celery.signals import celeryd_after_setup, worker_shutting_down
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from orchestrator import execution, heartbeat, runtime
+from orchestrator import execution, heartbeat, runtime, triggers
 from staff.actions import archive, nodes, outbox, planning, queue, recovery
 
 logger = logging.getLogger(__name__)
@@ -52,6 +52,13 @@ def archive_events() -> None:
     older_than = timedelta(days=settings.ARCHIVE_AFTER_DAYS)
     if archived := archive.roll_up(older_than, most_events=20_000):
         logger.info("archived %d events", archived)
+
+
+@shared_task
+def fire_routines() -> None:
+    """Give the goals that schedules owe and that new files in watched folders ask for."""
+    if given := triggers.fire_all():
+        logger.info("routines gave %d goals", given)
 
 
 def is_id(value: object) -> bool:

@@ -41,6 +41,19 @@ class AgentAdmin(ReadOnly):
     list_filter = ("workspace",)
 
 
+@admin.register(models.Routine)
+class RoutineAdmin(ReadOnly):
+    list_display = ("name", "workspace", "trigger", "is_active", "next_at", "trouble")
+    list_filter = ("trigger", "workspace")
+    exclude = ("digest",)
+
+
+@admin.register(models.Firing)
+class FiringAdmin(ReadOnly):
+    list_display = ("routine", "what", "due_at", "goal", "refusal", "fired_at")
+    list_select_related = ("routine", "goal")
+
+
 @admin.register(models.Event)
 class EventAdmin(ReadOnly):
     list_display = ("goal_id", "seq", "kind", "actor", "created_at")

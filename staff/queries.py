@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from django.db.models import Count, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum, Value
+from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
@@ -23,15 +24,19 @@ from staff.models import (
     Attempt,
     Event,
     EventArchive,
+    Firing,
     Goal,
+    GoalSearch,
     Membership,
     ModelCall,
     Node,
     Question,
+    Routine,
     Task,
     User,
     Workspace,
 )
+from staff.models.search import holding
 
 RECENT = timedelta(days=7)
 
@@ -71,34 +76,44 @@ def followed(user_ids: Iterable[int], goal_ids: Iterable[int]) -> dict[tuple[int
 
 
 def goals_of(workspace: Workspace) -> QuerySet[Goal]:
-    """The goals, newest first, with tasks_made and tasks_done: how far each has come."""
-    counted = (
-        Goal.objects.filter(workspace=workspace)
-        .select_related("budget")
-        .annotate(
-            tasks_made=Count("tasks"),
-            tasks_done=Count("tasks", filter=Q(tasks__state=TaskState.DONE)),
-        )
+    """The goals, newest first."""
+    return Goal.objects.filter(workspace=workspace).select_related("budget").order_by("-id")
+
+
+def with_progress(goals: QuerySet[Goal]) -> QuerySet[Goal]:
+    """The goals with tasks_made and tasks_done: how far each has come."""
+    tasks = Task.objects.filter(goal=OuterRef("pk"))
+    return goals.annotate(
+        tasks_made=_count(tasks, "goal"),
+        tasks_done=_count(tasks.filter(state=TaskState.DONE), "goal"),
     )
-    return counted.order_by("-id")
 
 
-def search_goals(workspace: Workspace, words: str = "", state: str = "") -> QuerySet[Goal]:
-    """The goals that hold all the words (in text or answer), newest first."""
-    found = goals_of(workspace)
+def search_goals(
+    workspace: Workspace, words: str = "", state: str = ""
+) -> QuerySet[Goal] | QuerySet[GoalSearch]:
+    """The goals that hold all the words, or parts of words (in text or answer), newest first.
+
+    Of the rows that come back only the ids (pk) are for use: they are those of the goals.
+    """
+    if not words.strip():
+        goals = goals_of(workspace)
+        return goals.filter(state=state) if state else goals
+    found = GoalSearch.objects.filter(workspace=workspace).order_by("-pk")
     for word in words.split()[:10]:
-        found = found.filter(Q(text__icontains=word) | Q(answer__icontains=word))
-    return found.filter(state=state) if state else found
+        found = found.filter(holding(word))
+    return found.filter(goal__state=state) if state else found
 
 
 def goal_of(workspace: Workspace, goal_id: int) -> Goal:
     """One goal, with the goal that it came from as `parent`."""
-    return goals_of(workspace).select_related("boss", "workspace", "parent").get(pk=goal_id)
+    goals = with_progress(goals_of(workspace))
+    return goals.select_related("boss", "workspace", "parent").get(pk=goal_id)
 
 
 def children_of(goal: Goal) -> QuerySet[Goal]:
     """The goals that came from this one, newest first."""
-    return goals_of(goal.workspace).filter(parent=goal)
+    return with_progress(goals_of(goal.workspace)).filter(parent=goal)
 
 
 def tasks_of(goal: Goal) -> QuerySet[Task]:
@@ -169,62 +184,62 @@ def waiting(workspace: Workspace) -> Waiting:
 
 def count_waiting(workspace: Workspace) -> int:
     """How many goals wait for an answer of the boss."""
-    goals = Goal.objects.filter(workspace=workspace)
-    asked = (
-        goals.filter(state=GoalState.PROPOSED),
-        goals.filter(approvals__state=Approval.State.OPEN),
-        goals.filter(questions__state=Question.State.OPEN),
-    )
-    return len({goal_id for found in asked for goal_id in found.values_list("pk", flat=True)})
+    goals = Goal.objects.filter(workspace=workspace).order_by().values("pk")
+    approvals = goals.filter(approvals__state=Approval.State.OPEN)
+    questions = goals.filter(questions__state=Question.State.OPEN)
+    return goals.filter(state=GoalState.PROPOSED).union(approvals, questions).count()
 
 
 def live(workspace: Workspace) -> list[Goal]:
     """Goals that the staff works on now."""
     states = [state for state in OPEN_GOALS if state != GoalState.PROPOSED]
-    return list(goals_of(workspace).filter(state__in=states)[:20])
+    return list(with_progress(goals_of(workspace)).filter(state__in=states)[:20])
 
 
 def finished_lately(workspace: Workspace) -> list[Goal]:
-    return list(goals_of(workspace).filter(state=GoalState.DONE).order_by("-ended_at")[:8])
+    done = goals_of(workspace).filter(state=GoalState.DONE, ended_at__isnull=False)
+    return list(with_progress(done).order_by("-ended_at")[:8])
 
 
-def figures(workspace: Workspace) -> dict[str, int]:
+def has_goals(workspace: Workspace) -> bool:
+    return Goal.objects.filter(workspace=workspace).exists()
+
+
+def figures(workspace: Workspace) -> dict[str, Any]:
     """Four figures of the last seven days: done, open, tokens, working seconds."""
     since = timezone.now() - RECENT
-    recent = Q(created_at__gte=since)
-    return Goal.objects.filter(workspace=workspace).aggregate(
-        total=Count("pk"),
-        open=Count("pk", filter=Q(state__in=OPEN_GOALS)),
-        done=Count("pk", filter=Q(state=GoalState.DONE, ended_at__gte=since)),
-        tokens=Coalesce(Sum("budget__tokens_used", filter=recent), 0),
-        seconds=Coalesce(Sum("budget__seconds_used", filter=recent), 0.0),
-    )
+    goals = Goal.objects.filter(workspace=workspace).order_by()
+    return {
+        "open": goals.filter(state__in=OPEN_GOALS).count(),
+        "done": goals.filter(state=GoalState.DONE, ended_at__gte=since).count(),
+        **goals.filter(created_at__gte=since).aggregate(
+            tokens=Coalesce(Sum("budget__tokens_used"), 0),
+            seconds=Coalesce(Sum("budget__seconds_used"), 0.0),
+        ),
+    }
 
 
 def agents_of(workspace: Workspace) -> QuerySet[Agent]:
-    """The staff with its record: tasks_done, tasks_failed, tasks_open and tokens."""
-    tokens = (
-        ModelCall.objects.filter(task__agent=OuterRef("pk"))
-        .order_by()
-        .values("task__agent")
-        .annotate(sum=Sum("prompt_tokens") - Sum("cached_tokens") + Sum("completion_tokens"))
-        .values("sum")
-    )
+    """The staff with its record: tasks_done, tasks_failed and tasks_open."""
+    tasks = Task.objects.filter(agent=OuterRef("pk"))
     return (
         Agent.objects.filter(workspace=workspace)
         .select_related("lead")
         .annotate(
-            tasks_done=Count("tasks", filter=Q(tasks__state=TaskState.DONE)),
-            tasks_failed=Count("tasks", filter=Q(tasks__state=TaskState.FAILED)),
-            tasks_open=Count("tasks", filter=Q(tasks__state=TaskState.RUNNING)),
-            tokens=Coalesce(Subquery(tokens), Value(0)),
+            tasks_done=_count(tasks.filter(state=TaskState.DONE), "agent"),
+            tasks_failed=_count(tasks.filter(state=TaskState.FAILED), "agent"),
+            tasks_open=_count(tasks.filter(state=TaskState.RUNNING), "agent"),
         )
         .order_by("id")
     )
 
 
 def agent_of(workspace: Workspace, agent_id: int) -> Agent:
-    return agents_of(workspace).get(pk=agent_id)
+    """One of the staff with its record, and the tokens that it has used."""
+    calls = ModelCall.objects.filter(task__agent=OuterRef("pk")).order_by().values("task__agent")
+    used = Sum(F("prompt_tokens") - F("cached_tokens") + F("completion_tokens"))
+    tokens = Coalesce(Subquery(calls.annotate(used=used).values("used")), 0)
+    return agents_of(workspace).annotate(tokens=tokens).get(pk=agent_id)
 
 
 def nodes(late_after_s: float) -> QuerySet[Node]:
@@ -247,3 +262,32 @@ def running_tasks(workspace: Workspace) -> QuerySet[Task]:
 def tokens_of(user: User, workspace: Workspace) -> QuerySet[ApiToken]:
     """The user's API tokens that still let someone in."""
     return ApiToken.objects.filter(user=user, workspace=workspace, revoked_at=None).order_by("-id")
+
+
+def routines_of(workspace: Workspace) -> QuerySet[Routine]:
+    """The routines by name, each with its newest firing (a list of at most one) in `newest`."""
+    newest = Prefetch("firings", Firing.objects.order_by("-id")[:1], to_attr="newest")
+    found = Routine.objects.filter(workspace=workspace).select_related("boss")
+    return found.prefetch_related(newest).order_by("name", "id")
+
+
+def routine_of(workspace: Workspace, routine_id: int) -> Routine:
+    return routines_of(workspace).get(pk=routine_id)
+
+
+def firings_of(routine: Routine) -> QuerySet[Firing]:
+    """What the routine did, newest first, with the goals that came of it."""
+    return routine.firings.select_related("goal").order_by("-id")
+
+
+def armed_routines() -> list[Routine]:
+    """What a beat looks at, of all workspaces: schedules that are due, and watched folders."""
+    due = Q(trigger=Routine.Trigger.SCHEDULE, next_at__lte=Now())
+    active = Routine.objects.filter(is_active=True)
+    return list(active.filter(due | Q(trigger=Routine.Trigger.FOLDER)).order_by("next_at", "id"))
+
+
+def _count(rows: QuerySet[Any], group: str) -> Coalesce:
+    """How many of the rows belong to the outer row, each row counted for itself and no other."""
+    counted = rows.order_by().values(group).annotate(n=Count("*")).values("n")
+    return Coalesce(Subquery(counted), 0)

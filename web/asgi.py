@@ -7,9 +7,6 @@ import os
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "web.settings")
-# Requests are many and short: they share a few connections, and a crowd waits for its turn
-# instead of being refused by the database.
-os.environ.setdefault("FORESTAFF_DB_POOL", "16")
 http = get_asgi_application()  # loads the apps; what follows needs them
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402

@@ -29,6 +29,7 @@ def home(request: HttpRequest) -> HttpResponse:
 def home_context(request: HttpRequest) -> dict[str, Any]:
     workspace = request.workspace
     return {
+        "has_goals": queries.has_goals(workspace),
         "waiting": queries.waiting(workspace),
         "live": queries.live(workspace),
         "finished": queries.finished_lately(workspace),
@@ -83,7 +84,7 @@ def wrong(request: HttpRequest, status: int, title: str, said: str) -> HttpRespo
     error_id = secrets.token_hex(4)
     level = logging.ERROR if status >= 500 else logging.INFO
     logger.log(level, "%s %s %s: error %s", status, request.method, request.path, error_id)
-    if request.path.startswith("/api/"):
+    if request.path.startswith(("/api/", "/hooks/")):
         error = {"code": {404: "not_found", 500: "server_error"}.get(status, "refused")}
         return JsonResponse(
             {"error": {**error, "message": said, "id": error_id}},

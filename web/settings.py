@@ -27,6 +27,7 @@ MODEL_THREADS = env.integer("FORESTAFF_MODEL_THREADS", 0)  # 0: the cores this p
 GPU_LAYERS = env.integer("FORESTAFF_GPU_LAYERS", 0)
 LEASE_S = env.integer("FORESTAFF_LEASE_S", 60)
 HEARTBEAT_S = env.integer("FORESTAFF_HEARTBEAT_S", 10)
+WATCH_FOLDERS = env.names("FORESTAFF_WATCH", [str(DATA_DIR / "inbox")])  # PATH or ID=PATH
 SCRIPT = env.text("FORESTAFF_SCRIPT", "")  # "package.module:function" answers instead of a model
 # Events of goals that ended longer ago than this are kept in compressed form; nothing is deleted.
 ARCHIVE_AFTER_DAYS = env.integer("FORESTAFF_ARCHIVE_AFTER_DAYS", 30)
@@ -132,6 +133,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 300.0,
         "options": {"expires": 300},
     },
+    "fire_routines": {
+        "task": "orchestrator.tasks.fire_routines",
+        "schedule": 3.0,
+        "options": {"expires": 3},
+    },
 }
 
 AUTH_USER_MODEL = "staff.User"
@@ -183,7 +189,10 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "filters": {"secrets": {"()": "web.logs.HideSecrets"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["secrets"]}
+    },
     "root": {"handlers": ["console"], "level": env.text("FORESTAFF_LOG_LEVEL", "INFO")},
     "loggers": {"httpx": {"level": "WARNING"}, "channels_redis": {"level": "WARNING"}},
 }

@@ -8,6 +8,8 @@ from web.goals import tasks
 from web.goals import views as goals
 from web.nodes import views as nodes
 from web.people import views as people
+from web.routines import hooks
+from web.routines import views as routines
 
 urlpatterns = [
     path("", pages.home, name="home"),
@@ -31,6 +33,13 @@ urlpatterns = [
     path("staff/<int:agent_id>", agents.member, name="member"),
     path("nodes", nodes.nodes, name="nodes"),
     re_path(r"^nodes/(?P<node>[^/\x00]+)/(?P<verb>[a-z]+)$", nodes.change, name="change-node"),
+    path("routines", routines.routines, name="routines"),
+    path("routines/new", routines.new, name="new-routine"),
+    path("routines/preview", routines.preview, name="preview-routine"),
+    path("routines/<int:routine_id>", routines.routine, name="routine"),
+    path("routines/<int:routine_id>/edit", routines.edit, name="edit-routine"),
+    path("routines/<int:routine_id>/do/<slug:verb>", routines.act, name="act-routine"),
+    path("hooks/<str:secret>", hooks.receive, name="hook"),
     path("settings/account", people.account, name="account"),
     path("settings/tokens", people.tokens, name="tokens"),
     path("settings/tokens/<int:token_id>/revoke", people.revoke_token, name="revoke-token"),

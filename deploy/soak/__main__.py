@@ -14,12 +14,13 @@ import os
 import signal
 import sys
 import time
+import traceback
 from types import FrameType
 
 from deploy.soak.house import HouseFailed
 from deploy.soak.outcome import Outcome, say
 
-SOAKS = ("streams", "backlog", "crash", "runaway", "orchestration")
+SOAKS = ("streams", "backlog", "crash", "runaway", "orchestration", "pages")
 
 
 def main() -> int:
@@ -42,6 +43,9 @@ def main() -> int:
                 soak.run(house, asked.scale, outcome)
             except HouseFailed as reason:
                 outcome.check(False, str(reason))
+            except Exception as reason:
+                traceback.print_exc()
+                outcome.check(False, f"the soak itself failed: {type(reason).__name__} {reason}")
             if outcome.broken:
                 house.keep = True
                 say(f"the ends of the logs, which stay in {house.layout.logs}:")

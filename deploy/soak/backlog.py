@@ -7,10 +7,10 @@ programs list goals, read goals and events, and give new ones.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from deploy.soak import caller, crew, filler, script
-from deploy.soak.house import House, HouseFailed
+from deploy.soak.house import House
 from deploy.soak.outcome import Outcome, percentile, say
 
 TASKS = 10_000
@@ -19,8 +19,9 @@ WORKERS = 2
 CALLERS = 2
 CALLS_PER_S = 10.0  # of all callers together
 API_P95_MS = 300.0
-STALLED_S = 120.0  # no task done for so long: it does not drain
+STALLED_S = 120.0  # nothing done for so long: it stands still
 LOOK_EVERY_S = 1.0
+TELL_EVERY_S = 30.0
 
 
 def house(scale: float) -> House:
@@ -57,8 +58,8 @@ def run(house: House, scale: float, outcome: Outcome) -> None:
         tasks_per_s=round(outcome.figures["drained"] / draining_s, 1),
         worker_restarts=len(house.restarts),
     )
-    judge(heard, outcome)
-    house.until("the goals given meanwhile are planned", lambda: planned(heard), STALLED_S)
+    judge(heard, scale, outcome)
+    wait_for_plans([goal for one in heard for goal in one.given], outcome)
 
 
 def drain(goals: Sequence[int], queued: int, outcome: Outcome) -> None:
@@ -66,15 +67,7 @@ def drain(goals: Sequence[int], queued: int, outcome: Outcome) -> None:
     from staff.models import Goal, Task
 
     tasks = Task.objects.filter(goal__in=goals)
-    done, moved_at, told_at = 0, time.monotonic(), time.monotonic()
-    while done < queued and time.monotonic() - moved_at < STALLED_S:
-        time.sleep(LOOK_EVERY_S)
-        now = tasks.filter(state="done").count()
-        if now > done:
-            done, moved_at = now, time.monotonic()
-        if time.monotonic() - told_at > 30:
-            told_at = time.monotonic()
-            say(f"{done} of {queued} are done")
+    done = while_it_grows(tasks.filter(state="done").count, queued, "tasks are done")
     failed = tasks.filter(state__in=("failed", "cancelled")).count()
     ended = Goal.objects.filter(pk__in=goals, state="done").count()
     outcome.note(drained=done, failed=failed, goals_done=ended)
@@ -83,7 +76,33 @@ def drain(goals: Sequence[int], queued: int, outcome: Outcome) -> None:
     outcome.check(ended == len(goals), f"{len(goals) - ended} goals did not end")
 
 
-def judge(heard: Sequence[caller.Heard], outcome: Outcome) -> None:
+def wait_for_plans(given: Sequence[int], outcome: Outcome) -> None:
+    """The goals that were given meanwhile are planned as well."""
+    from staff.models import Goal
+
+    started = time.monotonic()
+    goals = Goal.objects.filter(pk__in=given)
+    while_it_grows(goals.exclude(state="planning").count, len(given), "new goals are planned")
+    proposed = goals.filter(state="proposed").count()
+    outcome.note(planned=proposed, planning_s=round(time.monotonic() - started, 1))
+    outcome.check(proposed == len(given), f"{len(given) - proposed} new goals have no plan")
+
+
+def while_it_grows(count: Callable[[], int], wanted: int, what: str) -> int:
+    """The count when it has come to what is wanted, or when it has stood still for too long."""
+    now, moved_at, told_at = count(), time.monotonic(), time.monotonic()
+    while now < wanted and time.monotonic() - moved_at < STALLED_S:
+        time.sleep(LOOK_EVERY_S)
+        before, now = now, count()
+        if now > before:
+            moved_at = time.monotonic()
+        if time.monotonic() - told_at > TELL_EVERY_S:
+            told_at = time.monotonic()
+            say(f"{now} of {wanted} {what}")
+    return now
+
+
+def judge(heard: Sequence[caller.Heard], scale: float, outcome: Outcome) -> None:
     ms: dict[str, list[float]] = {}
     for one in heard:
         for name, values in one.ms.items():
@@ -101,13 +120,5 @@ def judge(heard: Sequence[caller.Heard], outcome: Outcome) -> None:
     )
     outcome.check(bool(every), "the API was never called")
     outcome.check(not refused, f"{len(refused)} calls were refused, such as {refused[:1]}")
-    outcome.check(p95 < API_P95_MS, f"the API's p95 is {p95:.0f} ms, over {API_P95_MS:.0f} ms")
-
-
-def planned(heard: Sequence[caller.Heard]) -> bool:
-    from staff.models import Goal
-
-    given = [goal for one in heard for goal in one.given]
-    if Goal.objects.filter(pk__in=given, state="failed").exists():
-        raise HouseFailed("a goal that was given meanwhile failed")
-    return not Goal.objects.filter(pk__in=given, state="planning").exists()
+    if scale >= 1:  # a small run is a test, and tests judge no speed
+        outcome.check(p95 < API_P95_MS, f"the API's p95 is {p95:.0f} ms, over {API_P95_MS:.0f} ms")

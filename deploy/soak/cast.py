@@ -9,11 +9,14 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.db import transaction
 
 from deploy.soak.follower import as_line
+from deploy.soak.script import SKILL
 from staff import queries
-from staff.actions import goals, people
+from staff.actions import goals, people, planning, streams
 from staff.actions.streams import as_json
+from staff.domain.plans import Plan, PlanStep
 from staff.models import Goal, User, Workspace
 
 PAGE = 500
@@ -60,3 +63,46 @@ def stream_end(goal_id: int) -> tuple[int, str]:
     for event in stream(goal_id):
         digest.update(as_line(event))
     return Goal.objects.values_list("last_seq", flat=True).get(pk=goal_id), digest.hexdigest()
+
+
+def proposed_goal() -> int:
+    """A goal with two plans that wait for the boss."""
+    goal = goals.create(office(), boss(), "Two small things, please")
+    fence = planning.claim(goal.pk, 60)
+    assert fence is not None
+    ranked = [planning.RankedPlan(plan_body(steps), 1 / steps, "Small.") for steps in (2, 1)]
+    planning.propose(goal.pk, fence, ranked)
+    return goal.pk
+
+
+def queued_goal(steps: int) -> int:
+    """A goal with an adopted plan, all its tasks ready."""
+    goal = goals.create(office(), boss(), f"Do {steps} small things", autonomy=Goal.Autonomy.ACT)
+    fence = planning.claim(goal.pk, 60)
+    assert fence is not None
+    planning.propose(goal.pk, fence, [planning.RankedPlan(plan_body(steps), 1.0, "")])
+    return goal.pk
+
+
+def plan_body(steps: int) -> dict[str, Any]:
+    """Steps that do not wait for each other, each with one file to write."""
+    roles = ("researcher", "analyst", "writer")
+    made = [
+        PlanStep(
+            key=f"s{n}",
+            title=f"Thing {n}",
+            skill=SKILL,
+            agent_role=roles[n % len(roles)],
+            instruction=f"Thing {n} is done.",
+            outputs=(f"thing-{n}.md",),
+        )
+        for n in range(steps)
+    ]
+    return Plan(tuple(made), "soak").to_json()
+
+
+def lengthen(goal_id: int, events: int) -> None:
+    """Many more events on a goal's stream."""
+    with transaction.atomic():
+        for n in range(events):
+            streams.append(goal_id, "model.text", call="soak", text=f"word {n} ")

@@ -290,7 +290,7 @@ class House:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # our Ctrl-C is not theirs
+                process_group=0,  # our Ctrl-C is not theirs
             )
         program.started_at = time.monotonic()
 

@@ -5,9 +5,10 @@ Lost is: a goal or task that is not done, an effect that is not committed, a fil
 does not hold what its plan says, a gap in a stream, a step of a task without its event.
 
 Doubled is: an effect, an event of a task, a model call or a charged step that is there twice; or a
-file that was written twice by the same process, or more often than its task has lost attempts. One
-thing is allowed, and counted as performed again: that a file which was written when its worker
-died, before that was recorded, is written once more by the next attempt, with the same content.
+file that was written with different contents, or without need. One thing is allowed, and counted as
+performed again: that a file which was written when its worker or the database died, before that was
+recorded, is written once more by the next attempt, with the same content. So no file is written
+more often than once and once more for each attempt of its task that was interrupted.
 """
 
 from __future__ import annotations
@@ -64,12 +65,13 @@ LEFT_OVER = """
            (SELECT count(*) FROM staff_attempt WHERE state = 'running'),
            (SELECT count(*) FROM staff_budget WHERE tokens_reserved > 0 OR seconds_reserved > 0)
 """
-LOST_ATTEMPTS = """
-    SELECT lost.task_id, lost.worker, extract(epoch FROM lost.started_at)::float8,
+# attempts that came to nothing, and when their task was claimed again
+INTERRUPTED = """
+    SELECT lost.task_id, lost.worker, lost.state, extract(epoch FROM lost.started_at)::float8,
            extract(epoch FROM lost.ended_at)::float8,
            (SELECT extract(epoch FROM min(next.started_at))::float8 FROM staff_attempt next
             WHERE next.task_id = lost.task_id AND next.fence > lost.fence)
-    FROM staff_attempt lost WHERE lost.state = 'lost' ORDER BY lost.started_at
+    FROM staff_attempt lost WHERE lost.state <> 'done' ORDER BY lost.started_at
 """
 FILES = """
     SELECT g.id, a.name, a.sha256, e.result->>'sha256', t.id
@@ -137,7 +139,7 @@ def _check_files(
     lines: dict[tuple[str, str], list[Performed]] = defaultdict(list)
     for line in performed:
         lines[line.folder, line.name].append(line)
-    lost_attempts = Counter(task_id for task_id, *_ in ask(LOST_ATTEMPTS))
+    interrupted = Counter(task_id for task_id, *_ in ask(INTERRUPTED))
     again: Counter[str] = Counter()
     wanted = _wanted()
     for goal_id, name, kept, recorded, task_id in ask(FILES):
@@ -149,9 +151,8 @@ def _check_files(
         lost["files"] += not (is_right and digest == kept == recorded)
         written = lines[goal.folder, name]
         more_than_once = len(written) - 1
-        by_one_process = max(Counter(line.pid for line in written).values(), default=0)
         again["files"] += max(0, more_than_once)
-        doubled["files"] += more_than_once > lost_attempts[task_id] or by_one_process > 1
+        doubled["files"] += more_than_once > interrupted[task_id]
         doubled["files of other content"] += any(line.sha256 != digest for line in written)
     return again
 

@@ -66,3 +66,13 @@ def _step(name: str, number: int, after: Sequence[int]) -> Step:
         "outputs": [f"s{number}.csv"],
         "reviews": None,
     }
+
+
+def lone_step(instruction: str, skill: str, role: str) -> Step:
+    """A step that waits for none and leaves no file."""
+    return _step(instruction, 0, []) | {
+        "skill": skill,
+        "agent_role": role,
+        "instruction": instruction,
+        "outputs": [],
+    }

@@ -10,13 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from orchestrator.inference.base import ChatRequest, Completion, FinishReason, PromptTooLong
 from orchestrator.inference.pieces import Pieces
 
-Answers = Sequence[str] | Callable[[ChatRequest], str]
+Answer = str | Iterator[str]
+Answers = Sequence[str] | Callable[[ChatRequest], Answer]
 
 
 class ScriptedModel:
     """Gives its answers in order, or what a function makes of each request.
 
-    One word is one token. Stop strings, max_tokens, timeouts and cancelling work as they do in an
+    One word is one token. An answer may be told by an iterator of words, which takes its time or
+    never ends. Stop strings, max_tokens, timeouts and cancelling work as they do in an
     engine; a grammar is not applied. `requests` records what was asked.
     Raises IndexError at a request for which no answer is left.
     """
@@ -48,7 +50,7 @@ class ScriptedModel:
     def count_prompt(self, request: ChatRequest) -> int:
         return sum(self.count_tokens(message.content) for message in request.messages)
 
-    def _next(self, request: ChatRequest) -> str:
+    def _next(self, request: ChatRequest) -> Answer:
         with self._lock:
             self.requests.append(request)
             if callable(self._answers):
@@ -64,11 +66,11 @@ class ScriptedModel:
 class ScriptedStream:
     """An answer told word by word."""
 
-    def __init__(self, request: ChatRequest, answer: str, prompt_tokens: int):
+    def __init__(self, request: ChatRequest, answer: Answer, prompt_tokens: int):
         self._request = request
         self._prompt_tokens = prompt_tokens
         self._pieces = Pieces(request.stop)
-        self._words = iter(re.findall(r"\s*\S+\s*$|\s*\S+|\s+", answer))
+        self._words = _words(answer) if isinstance(answer, str) else answer
         self._told = 0
         self._started_at = time.monotonic()
         self._cancelled = False
@@ -118,3 +120,8 @@ class ScriptedStream:
         if timeout_s is not None and time.monotonic() - self._started_at >= timeout_s:
             return "deadline"
         return "length" if self._told >= self._request.max_tokens else None
+
+
+def _words(text: str) -> Iterator[str]:
+    """Words with the space before them; together they are the text."""
+    return iter(re.findall(r"\s*\S+\s*$|\s*\S+|\s+", text))

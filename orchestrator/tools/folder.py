@@ -225,7 +225,7 @@ def _names(folder: int) -> list[str]:
 def _entry(folder: int, name: str) -> FileEntry | None:
     """The file's entry, or None if it went away meanwhile."""
     try:
-        with _opened(folder, name) as (file, size):
+        with opened(folder, name) as (file, size):
             content = file.read(_HEAD_BYTES)
             if content.startswith(_TOLD_BY_WHOLE) and size <= MAX_FILE_BYTES:
                 content += file.read()
@@ -235,14 +235,14 @@ def _entry(folder: int, name: str) -> FileEntry | None:
 
 
 def _read(folder: int, name: str) -> bytes:
-    with _opened(folder, name) as (file, size):
+    with opened(folder, name) as (file, size):
         if size > MAX_FILE_BYTES:
             raise FileProblem(name, f"it is larger than {MAX_FILE_BYTES // 2**20} MB.")
         return file.read()
 
 
 @contextmanager
-def _opened(folder: int, name: str) -> Iterator[tuple[IO[bytes], int]]:
+def opened(folder: int, name: str) -> Iterator[tuple[IO[bytes], int]]:
     """A plain file of the folder, open for reading, and its size in bytes."""
     try:
         descriptor = os.open(name, _OPEN, dir_fd=folder)

@@ -1,7 +1,8 @@
 """Text out of each kind of file, laid out as a person would see it: columns apart, cells by " | ".
 
 Every reader takes the bytes of a file that is what its kind says, and returns its text and the
-number of its pages. What cannot be read raises Unreadable with a plain reason.
+number of its pages. What cannot be read raises Unreadable with a plain reason. The libraries are
+loaded by the first file of their kind: a worker is back sooner without them.
 """
 
 from __future__ import annotations
@@ -18,14 +19,13 @@ from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time
 from email.message import EmailMessage
 from html.parser import HTMLParser
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import docx
-import openpyxl
-import pypdf
-from docx.table import Table as DocxTable
-from docx.table import _Cell
-from docx.text.paragraph import Paragraph
+if TYPE_CHECKING:
+    import pypdf
+    from docx.table import Table as DocxTable
+    from docx.table import _Cell
+    from docx.text.paragraph import Paragraph
 
 MAX_PAGES = 200
 MAX_SHEET_ROWS = 5_000
@@ -50,6 +50,8 @@ class Unreadable(Exception):
 
 def pdf_text(content: bytes) -> tuple[str, int]:
     """Text of a PDF in the layout of its pages; the first MAX_PAGES pages."""
+    import pypdf
+
     try:
         reader = pypdf.PdfReader(io.BytesIO(content))
         locked = reader.is_encrypted and not reader.decrypt("")
@@ -70,6 +72,8 @@ def pdf_text(content: bytes) -> tuple[str, int]:
 
 def docx_text(content: bytes) -> tuple[str, int]:
     """Text of a Word file: page headers, then paragraphs and tables in order, then footers."""
+    import docx
+
     check_zip(content)
     try:
         document = docx.Document(io.BytesIO(content))
@@ -83,6 +87,8 @@ def docx_text(content: bytes) -> tuple[str, int]:
 
 def xlsx_text(content: bytes) -> tuple[str, int]:
     """Text of a workbook: each sheet's rows, cells by " | ". Pages are sheets."""
+    import openpyxl
+
     check_zip(content)
     try:
         book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
@@ -171,6 +177,9 @@ def _page_text(page: pypdf.PageObject) -> str:
 
 def _blocks(container: Any) -> Iterator[str]:
     """Paragraphs and table rows of a document, header, footer or cell, in order."""
+    from docx.table import Table as DocxTable
+    from docx.text.paragraph import Paragraph
+
     for block in container.iter_inner_content():
         if isinstance(block, DocxTable):
             yield from _table_lines(block)

@@ -19,9 +19,7 @@ from decimal import Decimal
 from itertools import islice
 from typing import Any
 
-import openpyxl
 from charset_normalizer import from_bytes
-from openpyxl.utils.exceptions import InvalidFileException
 
 from orchestrator.tools.amounts import CODES
 from orchestrator.tools.base import FileProblem, Table
@@ -32,7 +30,7 @@ MAX_UNPACKED_BYTES = 200 * 1024 * 1024
 MOSTLY = 0.8  # of a column's cells: then the others could not be read
 
 _EMPTY = {"", "-", "–", "—", "n/a", "na", "none", "null", "nan", "?"}
-_DAMAGED = (zipfile.BadZipFile, zlib.error, InvalidFileException, EOFError)
+_DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError)
 _DAMAGED_XML = (SyntaxError, LookupError, ValueError, TypeError, AttributeError, OSError)
 _GROUPING = str.maketrans("", "", " \u00a0\u202f'’")
 _SIGN = rf"[€$£¥]|(?<![A-Za-z-])(?:{'|'.join(sorted(CODES))})(?![A-Za-z-])"  # INV-7 has none
@@ -65,6 +63,8 @@ def from_xlsx(name: str, content: bytes, sheet: str | None, notes: list[str]) ->
 
     Raises FileProblem for a workbook that cannot be read, UnknownSheet.
     """
+    import openpyxl  # loaded by the first workbook: a worker is back sooner without it
+
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as parts:
             if sum(part.file_size for part in parts.infolist()) > MAX_UNPACKED_BYTES:
@@ -147,7 +147,7 @@ def _unguarded(cell: str) -> str:
     return cell[1:] if len(cell) > 1 and cell[0] == "'" and cell[1] in "=+-@" else cell
 
 
-def _lines(book: openpyxl.Workbook, sheet: str) -> list[list[Any]]:
+def _lines(book: Any, sheet: str) -> list[list[Any]]:
     page = book[sheet]
     page.reset_dimensions()  # what the sheet claims about its size is not believed
     rows = islice(page.iter_rows(values_only=True), MAX_ROWS + 2)

@@ -14,10 +14,6 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from openpyxl import Workbook
-from openpyxl.styles import Font
-from openpyxl.utils import get_column_letter
-
 from orchestrator.tools.base import Files, Row, Table, ToolContext, ToolError
 from orchestrator.tools.folder import safe_name
 from orchestrator.tools.registry import intend, tool
@@ -49,6 +45,10 @@ def write_csv(
 
 
 def _commit_xlsx(files: Files, arguments: dict[str, Any]) -> dict[str, Any]:
+    from openpyxl import Workbook  # loaded by the first workbook, as in `formats`
+    from openpyxl.styles import Font
+    from openpyxl.utils import get_column_letter
+
     book = Workbook()
     book.remove(book.worksheets[0])
     for sheet in arguments["sheets"]:

@@ -66,10 +66,11 @@ def open_budget(
     depth_cap: int | None = None,
 ) -> Budget:
     """A new budget; with a parent it draws on that as well, and may be handed on one time less."""
-    if depth_cap is None:
-        depth_cap = rules.DEPTH_CAP
     if parent is not None:
-        depth_cap = max(0, min(depth_cap, depth_of(parent) - 1))
+        left = max(0, depth_of(parent) - 1)
+        depth_cap = left if depth_cap is None else min(depth_cap, left)
+    elif depth_cap is None:
+        depth_cap = rules.DEPTH_CAP
     return Budget.objects.create(
         parent=parent,
         token_cap=token_cap,

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -119,14 +119,18 @@ class Claim:
     revision: int = 0
 
 
-def put(goal: Goal, task: Task, *also: str, not_before: datetime | None = None) -> None:
+def put(goal: Goal, task: Task, *also: str, delay_s: float = 0) -> None:
     """Make a task ready, at its place in the queue, and nudge for it.
 
-    also: names of other fields of the task that were changed and are saved with it
+    Work that was begun keeps its place: it goes on before what came later.
+    also:    names of other fields of the task that were changed and are saved with it
+    delay_s: it is not claimed before that, by the database's clock
     """
-    ahead = Task.objects.filter(goal=goal, state__in=(TaskState.READY, TaskState.RUNNING)).count()
-    task.start_by = _place(goal, ahead)
-    task.not_before = not_before
+    if task.start_by is None or task.state == TaskState.WAITING:
+        open_ones = (TaskState.READY, TaskState.RUNNING)
+        ahead = Task.objects.filter(goal=goal, state__in=open_ones).count()
+        task.start_by = _place(goal, ahead)
+    task.not_before = _database_time(delay_s) if delay_s else None
     move(task, TaskState.READY, "start_by", "not_before", *also)
     streams.append(goal.pk, "task.ready", task_id=task.pk)
     nudge(goal, task)
@@ -350,5 +354,9 @@ def _stale(held: Claim) -> StaleFence:
 def put_back(goal: Goal, task: Task, *also: str, delay_s: float = 0) -> None:
     """Make a task that somebody held ready again; who held it is fenced off."""
     task.fence += 1
-    not_before = timezone.now() + timedelta(seconds=delay_s) if delay_s else None
-    put(goal, task, "fence", *also, not_before=not_before)
+    put(goal, task, "fence", *also, delay_s=delay_s)
+
+
+def _database_time(in_s: float) -> datetime:
+    ((moment,),) = sql.rows("SELECT clock_timestamp() + %s * interval '1 second'", [in_s])
+    return moment

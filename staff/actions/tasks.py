@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from typing import Any
 
 from django.db import transaction
@@ -209,8 +208,7 @@ def fail(held: Claim, reason: str, kind: FailureKind, lessons: Sequence[str] = (
     streams.append(
         held.goal_id, "task.retrying", task_id=task.pk, reason=reason, failure=kind, in_s=delay_s
     )
-    not_before = timezone.now() + timedelta(seconds=delay_s) if delay_s else None
-    queue.put(goal, task, "reasons", "revision", "failures", not_before=not_before)
+    queue.put(goal, task, "reasons", "revision", "failures", delay_s=delay_s)
 
 
 def _object(goal: Goal, review: Task, reasons: list[str]) -> None:

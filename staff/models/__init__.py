@@ -4,6 +4,8 @@ from staff.models.goals import Artifact, Goal, Plan
 from staff.models.nodes import Node
 from staff.models.people import ApiToken, Membership, SignInLink, User, Workspace
 from staff.models.records import Event, EventArchive, ModelCall, Outbox
+from staff.models.routines import Firing, Routine, Sighting
+from staff.models.search import GoalSearch
 from staff.models.work import Approval, Attempt, Effect, Question, Task
 
 __all__ = [
@@ -16,13 +18,17 @@ __all__ = [
     "Effect",
     "Event",
     "EventArchive",
+    "Firing",
     "Goal",
+    "GoalSearch",
     "Membership",
     "ModelCall",
     "Node",
     "Outbox",
     "Plan",
     "Question",
+    "Routine",
+    "Sighting",
     "SignInLink",
     "Task",
     "User",

@@ -25,7 +25,7 @@ class Goal(models.Model):
         ASK = "ask", "Ask me before acting"
         ACT = "act", "Act"
 
-    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="goals")
+    workspace = models.ForeignKey(Workspace, models.CASCADE, related_name="goals", db_index=False)
     boss = models.ForeignKey(User, models.PROTECT, related_name="goals")
     text = models.TextField()
     priority = models.SmallIntegerField(choices=Priority.choices, default=Priority.NORMAL)
@@ -55,7 +55,16 @@ class Goal(models.Model):
 
     class Meta:
         ordering = ["-id"]
-        indexes = [models.Index(fields=["workspace", "state", "-id"], name="goals_by_state")]
+        indexes = [
+            models.Index(fields=["workspace", "state", "-id"], name="goals_by_state"),
+            models.Index(fields=["workspace", "-id"], name="goals_by_age"),
+            models.Index(fields=["workspace", "created_at"], name="goals_by_start"),
+            models.Index(
+                fields=["workspace", "state", "-ended_at"],
+                condition=models.Q(ended_at__isnull=False),
+                name="goals_by_end",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.title

@@ -107,7 +107,9 @@ class ModelCall(models.Model):
     """
 
     goal = models.ForeignKey(Goal, models.CASCADE, related_name="model_calls")
-    task = models.ForeignKey(Task, models.CASCADE, null=True, related_name="model_calls")
+    task = models.ForeignKey(
+        Task, models.CASCADE, null=True, related_name="model_calls", db_index=False
+    )
     scope = models.CharField(max_length=60)
     digest = models.CharField(max_length=64)
     purpose = models.CharField(max_length=120)
@@ -131,7 +133,12 @@ class ModelCall(models.Model):
         indexes = [
             models.Index(
                 fields=["goal"], condition=models.Q(is_settled=False), name="unsettled_calls"
-            )
+            ),
+            models.Index(
+                fields=["task"],
+                include=["prompt_tokens", "cached_tokens", "completion_tokens"],
+                name="tokens_of_task",
+            ),
         ]
 
     def __str__(self) -> str:

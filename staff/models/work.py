@@ -25,7 +25,9 @@ class Task(models.Model):
 
     goal = models.ForeignKey(Goal, models.CASCADE, related_name="tasks")
     plan = models.ForeignKey(Plan, models.CASCADE, related_name="tasks")
-    agent = models.ForeignKey(Agent, models.SET_NULL, null=True, related_name="tasks")
+    agent = models.ForeignKey(
+        Agent, models.SET_NULL, null=True, related_name="tasks", db_index=False
+    )
     key = models.CharField(max_length=40)
     position = models.PositiveSmallIntegerField()
     title = models.CharField(max_length=200)
@@ -69,6 +71,12 @@ class Task(models.Model):
                 fields=["start_by", "id"], condition=models.Q(state="ready"), name="ready_tasks"
             ),
             models.Index(fields=["id"], condition=models.Q(state="failed"), name="dead_letters"),
+            models.Index(fields=["agent", "state"], include=["id"], name="record_of_agent"),
+            models.Index(
+                fields=["agent", "-started_at"],
+                condition=models.Q(started_at__isnull=False),
+                name="latest_of_agent",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -142,6 +150,9 @@ class Approval(models.Model):
 
     class Meta:
         ordering = ["id"]
+        indexes = [
+            models.Index(fields=["goal"], condition=models.Q(state="open"), name="open_approvals")
+        ]
 
     def __str__(self) -> str:
         return self.reason

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from django.db import OperationalError
 
 from orchestrator import dispatch, execution, runtime
 from orchestrator.agent.program import Cancelled
@@ -278,7 +279,7 @@ def test_names_are_made_safe_and_kept_apart(office, boss, tmp_path):
 
 
 def test_a_file_that_is_too_large_is_named_and_not_kept(office, boss, tmp_path, monkeypatch):
-    monkeypatch.setattr(dispatch, "MAX_FILE_BYTES", 2**20)
+    monkeypatch.setattr("orchestrator.intake.MAX_FILE_BYTES", 2**20)
     big = given("big.txt", b"x" * (2**20 + 1), tmp_path)
     goal = dispatch.submit_goal(office, boss, "x", [big, given("a.csv", TABLE, tmp_path)])
     problems = dict(goal.artifacts.values_list("name", "problem"))
@@ -294,3 +295,27 @@ def test_a_full_disk_refuses_the_goal_and_leaves_nothing(office, boss, tmp_path,
     with pytest.raises(goals.GoalRefused, match="disk space"):
         dispatch.submit_goal(office, boss, "x", [given("a.csv", TABLE, tmp_path)])
     assert not Goal.objects.exists() and not Outbox.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_task_during_which_the_database_went_away_goes_on_when_it_is_back(
+    goal, boss, model, monkeypatch
+):
+    task = adopt(goal, boss)
+    monkeypatch.setattr(execution.heartbeat, "start", lambda: None)
+
+    def away(*_):
+        raise OperationalError("server closed the connection unexpectedly")
+
+    with monkeypatch.context() as database:
+        database.setattr(tasks, "intend", away)
+        database.setattr(tasks, "fail", away)
+        execution.run_task(task.pk, "w")
+        task.refresh_from_db()
+        assert task.state == TaskState.RUNNING
+    execution.heartbeat._settle_what_is_owed()
+    task.refresh_from_db()
+    assert (task.state, task.failures) == (TaskState.READY, {"node": 1})
+    execution.run_task(task.pk, "w")
+    task.refresh_from_db()
+    assert task.state == TaskState.DONE and len(model.requests) == 1

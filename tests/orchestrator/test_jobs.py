@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from unittest.mock import MagicMock
 
+import psycopg
 import pytest
 from celery.signals import celeryd_after_setup
-from django.db import OperationalError
+from django.db import OperationalError, connection
 
-from orchestrator import execution, tasks
+from orchestrator import execution, relay, tasks
 from orchestrator.celery import app
 from orchestrator.relay import relay_once
 from staff.actions import goals, queue
@@ -65,6 +66,26 @@ def test_the_relay_sends_ids_and_nothing_else(office, boss):
     args, kwargs, _ = message.decode()
     assert (args, kwargs) == ([goal.pk], {})
     assert Outbox.objects.get().sends == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_relay_outlives_its_connection(monkeypatch):
+    class TriesAgain(Exception):
+        pass
+
+    def wait(timeout_s):
+        pid = connection.connection.info.backend_pid
+        with psycopg.connect(
+            **connection.get_connection_params() | {"cursor_factory": None}
+        ) as one:
+            one.execute("SELECT pg_terminate_backend(%s)", [pid])
+        really_wait(timeout_s)
+
+    really_wait = relay._wait
+    monkeypatch.setattr(relay, "_wait", wait)
+    monkeypatch.setattr(relay.time, "sleep", MagicMock(side_effect=TriesAgain))
+    with pytest.raises(TriesAgain):
+        relay.run()
 
 
 @pytest.mark.django_db

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import io
 
-from orchestrator import dispatch
+from orchestrator import dispatch, triggers
 from staff.actions import planning, queue, tasks
 from staff.actions.streams import News
 from staff.domain.plans import Plan, PlanStep
 from staff.domain.retries import BACKOFF_S, FailureKind
-from staff.models import Budget, Goal, Task
+from staff.models import Budget, Goal, Routine, Task
 
 SUMMARY = (
     "# Totals\n\n| Vendor | Sum |\n| --- | ---: |\n| Birch | 120.50 |\n\n<script>x()</script>\n"
 )
+TRIGGERS = ("schedule", "folder", "webhook")
 
 
 def steps(count: int = 2) -> Plan:
@@ -118,6 +119,13 @@ def work(goal: Goal, held: queue.Claim) -> None:
 
 def effect(name: str) -> tasks.IntendedEffect:
     return tasks.IntendedEffect("write_csv", {"name": name}, "digest", f"write {name}: 1 row")
+
+
+def routine(boss, office, trigger="schedule", **changes) -> Routine:
+    """A routine of any trigger, saved as the boss saves it."""
+    given = {"name": f"Every {trigger}", "text": "Do it on {date}"}
+    given |= {"schedule": {"cron": "0 8 * * *"}, "folder": {"folder": "scans"}}.get(trigger, {})
+    return triggers.save(Routine(workspace=office, trigger=trigger), boss, **given | changes)
 
 
 def use(goal: Goal, *, tokens: int, cap: int) -> None:

@@ -174,6 +174,7 @@ def test_the_transcript_knows_all_that_happens_and_bears_what_it_does_not_know(p
         "task.handed_on": {"child": 7, "to": "Rosa", "skill": "review", "instruction": "Check"},
         "question.asked": {"question": 1, "text": "Which year?"},
         "question.answered": {"question": 1, "text": "Which year?", "answer": "2026"},
+        "task.cancelled": {"reason": "Nobody waits for it."},
         "budget.spent": {"question": 2, "reason": "The budget of 9 tokens is spent."},
         "task.teleported": {"text": "to Mars", "deep": {"er": [1]}},
         "effects.intended": {"effects": None},  # a form that nobody writes
@@ -187,6 +188,7 @@ def test_the_transcript_knows_all_that_happens_and_bears_what_it_does_not_know(p
     lines = " | ".join(page.locator(f"#work-{task.pk} .line").all_inner_texts())
     for said in (
         "hands on to Rosa (review): Check",
+        "Stopped. Nobody waits for it.",
         "Asks you: Which year?",
         "answered: 2026",
         "The budget of 9 tokens is spent.",

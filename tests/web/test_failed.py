@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from staff.actions import nodes, tasks
+from staff.actions.goals import GoalRefused
 from staff.domain.retries import FailureKind
 from staff.models import Task
 from tests.web import made
@@ -60,11 +61,19 @@ def test_one_click_releases(desk, letter):
 def test_the_whole_page_and_who_was_quicker(desk, boss, office, letter):
     other = made.lose(made.running(boss, office), "no such column: amount")
     made.dispatch.release_task(other.pk, boss)
-    assert said(release(desk, letter.pk, other.pk))["said"] == (
-        "Released. It tries again. One went on already."
-    )
-    late = said(release(desk, letter.pk, other.pk))
-    assert not late["good"] and "quicker" in late["said"]
+    quicker = "Somebody was quicker: it goes on already."
+    both = said(release(desk, letter.pk, other.pk))
+    assert both == {"said": f"Released. It tries again. {quicker}", "good": True}
+    assert said(release(desk, letter.pk, other.pk)) == {"said": quicker, "good": False}
+
+
+def test_what_cannot_be_released_says_why(desk, boss, office, letter, monkeypatch):
+    def refuse(task_id, boss):
+        raise GoalRefused("Nobody waits for it any more.")
+
+    monkeypatch.setattr("orchestrator.dispatch.release_task", refuse)
+    answer = said(release(desk, letter.pk))
+    assert answer == {"said": "Total 0: Nobody waits for it any more.", "good": False}
 
 
 @pytest.mark.parametrize("ids", [[], [""], ["x"], ["1", "-1"], ["9" * 30]])

@@ -7,11 +7,12 @@ from django.urls import get_resolver, reverse
 from django.urls.resolvers import URLPattern
 
 from staff.actions import nodes, people, queue
-from staff.models import Agent, ApiToken, Event, Goal, Node, Task
+from staff.models import Agent, ApiToken, Event, Goal, Node, Routine, Task
 from tests.web import made
 from tests.web.conftest import browser_of
 
 WORDS = {"name": "header", "verb": "cancel"}
+ROUTINE_VERBS = ("run", "pause", "resume", "delete", "secret")
 
 
 def named(patterns, found=None):
@@ -41,6 +42,7 @@ def mine(boss, office):
         "task_id": [done.tasks.first().pk],
         "artifact_id": [done.artifacts.first().pk],
         "agent_id": [office.agents.first().pk],
+        "routine_id": [made.routine(boss, office, kind).pk for kind in ("schedule", "webhook")],
         "token_id": [ApiToken.objects.get().pk],
     }
 
@@ -48,7 +50,7 @@ def mine(boss, office):
 def test_the_matrix_covers_every_kind_of_id():
     kinds = {name for _, names in ADDRESSES for name in names}
     assert {"goal_id", "task_id", "agent_id", "artifact_id", "plan_id", "token_id"} <= kinds
-    assert len(ADDRESSES) > 27
+    assert "routine_id" in kinds and len(ADDRESSES) > 33
 
 
 @pytest.mark.parametrize(("name", "parameters"), ADDRESSES, ids=[name for name, _ in ADDRESSES])
@@ -62,6 +64,7 @@ def test_foreign_ids_do_not_exist(name, parameters, mine, outsider):
         statuses = [client.get(path).status_code, client.post(path).status_code]
         statuses += [client.post(path, "{}", **json).status_code]
         statuses += [client.patch(path, "{}", **json).status_code]
+        statuses += [client.delete(path).status_code]
         assert set(statuses) <= {404, 405} and 404 in statuses, (path, statuses)
     assert everything() == before
 
@@ -155,18 +158,31 @@ def test_a_node_shows_no_titles_of_another_workspace(boss, office, outsider):
     assert task.title in browser_of(boss).get("/nodes").content.decode()
 
 
+def test_no_verb_reaches_a_foreign_routine(mine, outsider, viewer):
+    before = everything()
+    for routine_id in mine["routine_id"]:
+        for verb in ROUTINE_VERBS:
+            path = reverse("act-routine", args=[routine_id, verb])
+            assert browser_of(outsider).post(path).status_code == 404
+            assert browser_of(viewer).post(path).status_code == 403
+    assert everything() == before
+
+
 def test_lists_hold_ones_own_only(mine, outsider, teammate):
-    for path in ("/api/v1/goals", "/api/v1/agents"):
+    for path in ("/api/v1/goals", "/api/v1/agents", "/api/v1/routines"):
         theirs = browser_of(outsider).get(path).json()["results"]
         ours = browser_of(teammate).get(path).json()["results"]
         assert not {row["id"] for row in theirs} & {row["id"] for row in ours}
         assert ours
+    made.routine(outsider, outsider.workspaces.get(), name="Their own")
+    assert b"Every schedule" not in browser_of(outsider).get("/routines").content
+    assert b"Every schedule" in browser_of(teammate).get("/routines").content
     assert b"Total these invoices" not in browser_of(outsider).get("/goals").content
     assert b"Total these invoices" in browser_of(teammate).get("/goals").content
 
 
 def everything():
-    return (*map(snapshot, (Goal, Agent, Task)), Event.objects.count())
+    return (*map(snapshot, (Goal, Agent, Task, Routine)), Event.objects.count())
 
 
 def snapshot(model):

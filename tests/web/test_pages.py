@@ -10,6 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
+from orchestrator import triggers
 from staff.actions import nodes
 from tests.web import made
 from tests.web.conftest import browser_of
@@ -72,6 +73,12 @@ def test_every_page_of_an_office_at_work(desk, boss, office, proposed, asking, d
         reverse(name)
         for name in ("home", "goals", "new-goal", "staff", "hire", "account", "tokens", "api-docs")
     ]
+    paths += ["/routines", *(f"/routines/new?trigger={kind}" for kind in made.TRIGGERS)]
+    for kind in made.TRIGGERS:
+        routine = made.routine(boss, office, kind)
+        triggers.fire_all()
+        paths += [reverse(name, args=[routine.pk]) for name in ("routine", "edit-routine")]
+    paths += ["/routines"]
     paths += [reverse("failed"), reverse("nodes")]
     goals = (proposed, asking, done, failed, planning, child)
     paths += [reverse("goal", args=[g.pk]) for g in goals]
@@ -86,7 +93,8 @@ def test_every_page_of_an_office_at_work(desk, boss, office, proposed, asking, d
 
 def test_pages_for_strangers(db):
     assert check(Client().get("/sign-in")).status_code == 200
-    for name in ("home", "goals", "failed", "new-goal", "staff", "nodes", "tokens", "account"):
+    names = ("home", "goals", "failed", "new-goal", "staff", "nodes", "tokens", "account")
+    for name in (*names, "routines"):
         response = Client().get(reverse(name))
         assert response.status_code == 302 and response["Location"].startswith("/sign-in")
     assert Client().get("/healthz").content == b"ok"

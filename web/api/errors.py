@@ -13,7 +13,9 @@ from rest_framework.views import exception_handler, set_rollback
 
 from orchestrator.tools.base import FileProblem
 from staff.actions.agents import AgentRefused
+from staff.actions.firings import NotNow
 from staff.actions.goals import GoalRefused
+from staff.actions.routines import RoutineRefused
 from staff.domain.lifecycle import IllegalTransition
 from staff.domain.plans import PlanRefused
 
@@ -23,6 +25,8 @@ OURS: tuple[tuple[type[Exception], int, str], ...] = (
     (GoalRefused, 400, "refused"),
     (PlanRefused, 400, "plan_refused"),
     (AgentRefused, 400, "refused"),
+    (NotNow, 409, "not_now"),
+    (RoutineRefused, 400, "refused"),
     (FileProblem, 404, "not_found"),
     (ObjectDoesNotExist, 404, "not_found"),
     (SuspiciousOperation, 400, "bad_request"),
@@ -41,7 +45,9 @@ def explain(exception: Exception, context: dict[str, Any]) -> Response | None:
     for kind, status, code in OURS:
         if isinstance(exception, kind):
             set_rollback()
-            return _answer(status, code, SAID.get(code) or str(exception))
+            field = getattr(exception, "field", "")
+            more = {"fields": {field: [str(exception)]}} if field else {}
+            return _answer(status, code, SAID.get(code) or str(exception), **more)
     standard = exception_handler(exception, context)
     if standard is None:
         return None

@@ -48,7 +48,8 @@ class Goals(APIView):
         asked = checked(shapes.GoalsAsked, request.query_params)
         found = queries.search_goals(request.workspace, asked["q"], asked.get("state", ""))
         pages = Pages()
-        page = pages.paginate_queryset(found, request, self)
+        ids = pages.paginate_queryset(found.values_list("pk", flat=True), request, self)
+        page = queries.goals_of(request.workspace).filter(pk__in=ids)
         return pages.get_paginated_response(shapes.GoalShort(page, many=True).data)
 
     @extend_schema(

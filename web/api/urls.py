@@ -1,7 +1,7 @@
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
-from web.api import agents, docs, goals, nodes, tasks
+from web.api import agents, docs, goals, nodes, routines, tasks
 
 TASK = "goals/<int:goal_id>/tasks/<int:task_id>"
 
@@ -35,6 +35,13 @@ urlpatterns = [
     re_path(r"^nodes/(?P<node>[^/\x00]+)$", nodes.OneNode.as_view(), name="api-node"),
     path("agents", agents.Agents.as_view(), name="api-agents"),
     path("agents/<int:agent_id>", agents.OneAgent.as_view(), name="api-agent"),
+    path("routines", routines.Routines.as_view(), name="api-routines"),
+    path("routines/<int:routine_id>", routines.OneRoutine.as_view(), name="api-routine"),
+    path("routines/<int:routine_id>/firings", routines.Firings.as_view(), name="api-firings"),
+    path("routines/<int:routine_id>/run", routines.Run.as_view(), name="api-run-routine"),
+    path("routines/<int:routine_id>/pause", routines.Pause.as_view(), name="api-pause-routine"),
+    path("routines/<int:routine_id>/resume", routines.Resume.as_view(), name="api-resume-routine"),
+    path("routines/<int:routine_id>/secret", routines.Secret.as_view(), name="api-new-secret"),
     path("schema", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs", docs.reference, name="api-docs"),
 ]

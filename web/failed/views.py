@@ -21,6 +21,7 @@ from web.workspaces import acting, seated
 
 PAGE = 25
 MOST = 100  # that are released at once
+MOST_WHYS = 3  # that are told at once
 
 
 @seated
@@ -43,17 +44,17 @@ def release(request: HttpRequest) -> HttpResponse:
 
 
 def _release(request: HttpRequest, asked: Sequence[int | None]) -> str:
-    """Releases what still is a dead letter; where others were quicker, that is only said."""
+    """Releases what still is a dead letter, and says why the rest was not."""
+    found = list(queries.dead_letters(request.workspace).filter(pk__in=asked))
+    whys = [_("Somebody was quicker: it goes on already.")] if len(found) < len(asked) else []
     released = 0
-    for task in queries.dead_letters(request.workspace).filter(pk__in=asked):
+    for task in found:
         try:
             dispatch.release_task(task.pk, request.user)
             released += 1
-        except REFUSALS:  # it went on a moment ago, perhaps with its goal
-            continue
+        except REFUSALS as reason:
+            whys.append(f"{task.title}: {reason}")
     if not released:
-        raise GoalRefused(_("Somebody was quicker: this goes on already."))
+        raise GoalRefused(" ".join(whys[:MOST_WHYS]))
     said = ngettext("Released. It tries again.", "%(n)s released.", released) % {"n": released}
-    late = len(asked) - released
-    gone = ngettext("One went on already.", "%(n)s went on already.", late) % {"n": late}
-    return f"{said} {gone}" if late else said
+    return " ".join([said, *whys[:MOST_WHYS]])

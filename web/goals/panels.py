@@ -22,7 +22,12 @@ from web.goals.tasks import rows
 
 
 def header(goal: Goal) -> dict[str, Any]:
-    return {"controls": controls.of_goal(goal), "place": planning.place(goal)}
+    firing = goal.firings.select_related("routine").first()
+    return {
+        "controls": controls.of_goal(goal),
+        "place": planning.place(goal),
+        "routine": firing and firing.routine,
+    }
 
 
 def needs(goal: Goal) -> dict[str, Any]:

@@ -37,8 +37,8 @@ def rows(goal: Goal) -> list[Task]:
         builders = _builders(after, task.key)
         task.after_titles = [titles[key] for key in task.after if key in titles]
         task.place = places.get(task.pk)
-        stops = 0 if task.parent_id else builders  # who had handed it on goes on without it
-        task.buttons = controls.of_task(task, builders=stops)
+        # who handed a task on goes on if it is stopped, but not if it is done again
+        task.buttons = controls.of_task(task, builders=0 if task.parent_id else builders)
         task.rerun = controls.rerun(task, builders=builders)
         task.others = [agent for agent in staff if agent.pk != task.agent_id]
         task.reassign = controls.reassign(task, others=len(task.others))

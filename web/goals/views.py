@@ -7,7 +7,6 @@ from typing import Any
 
 from django.contrib import messages
 from django.core.exceptions import ObjectDoesNotExist
-from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -27,9 +26,11 @@ from web.goals.downloads import download
 from web.goals.forms import BudgetForm, GoalForm, RatingForm
 from web.goals.lookups import goal_or_404, number
 from web.goals.previews import preview
+from web.paging import page_of
 from web.suggestions import suggestion
 from web.workspaces import acting, seated
 
+PAGE = 25
 TYPED = ("question", "answer")  # what a page without scripts shows again
 
 
@@ -39,10 +40,10 @@ def goals(request: HttpRequest) -> HttpResponse:
     words = request.GET.get("q", "").replace("\0", "")[:200]
     state = request.GET.get("state", "")
     state = state if state in set(GoalState) else ""
-    found = Paginator(queries.search_goals(request.workspace, words, state), 25)
-    page = found.get_page(request.GET.get("page", "1")[:6])
-    facts = {"page": page, "words": words, "state": state, "states": list(GoalState)}
-    return render(request, "goals/list.html", facts)
+    page = page_of(queries.search_goals(request.workspace, words, state), request.GET, PAGE)
+    shown = queries.with_progress(queries.goals_of(request.workspace)).filter(pk__in=page.ids)
+    asked = {"words": words, "state": state, "states": list(GoalState)}
+    return render(request, "goals/list.html", {"page": page, "goals": shown, **asked})
 
 
 @acting

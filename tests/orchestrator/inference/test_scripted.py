@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from orchestrator.inference.base import ChatModel, ChatRequest, Message, PromptTooLong
@@ -32,6 +34,11 @@ def test_pieces_join_to_the_text_and_words_are_counted():
     assert stream.completion.completion_tokens == 4
     assert stream.completion.prompt_tokens == 2
     assert stream.completion.finish_reason == "stop"
+
+
+def test_an_answer_that_never_ends_is_cut_where_the_request_says():
+    model = ScriptedModel(lambda request: itertools.repeat(" more"))
+    assert model.complete(ask(max_tokens=3)).text == " more more more"
 
 
 def test_cancel_ends_the_stream():

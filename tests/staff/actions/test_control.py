@@ -4,38 +4,30 @@ from __future__ import annotations
 
 import pytest
 
-from staff.actions import control, goals, planning, queue, tasks
+from staff.actions import control, queue, tasks
 from staff.actions.goals import GoalRefused
 from staff.domain.lifecycle import IllegalTransition
-from staff.domain.plans import Plan, PlanStep
 from staff.domain.retries import FailureKind
 from staff.models import Task
+from tests import steps
+from tests.steps import step, task_of
 
-STEPS = {"read": (), "sum": ("read",), "flag": ("read",), "write": ("sum", "flag")}
+KEYS = ("read", "sum", "flag", "write")
 
 
 @pytest.fixture
-def goal(boss, office):
-    goal = goals.create(office, boss, "Total these invoices")
-    steps = [
-        PlanStep(key=key, title=key, skill="write-report", agent_role="writer", after=after)
-        for key, after in STEPS.items()
-    ]
-    body = Plan(tuple(steps), "model", "").to_json()
-    planning.propose(goal.pk, planning.claim(goal.pk, 60), [planning.RankedPlan(body, 1.0, "")])
-    goals.approve_plan(goal.pk, boss)
+def goal(give):
+    goal = give(
+        step("read"), step("sum", "read"), step("flag", "read"), step("write", "sum", "flag")
+    )
     do(goal, "read")
     goal.refresh_from_db()
     return goal
 
 
-def task_of(goal, key):
-    return Task.objects.get(goal=goal, key=key)
-
-
 def states(goal):
-    found = {task.key: task.state for task in Task.objects.filter(goal=goal)}
-    return " ".join(found[key] for key in STEPS)
+    found = steps.states(goal)
+    return " ".join(found[key] for key in KEYS)
 
 
 def do(goal, key):
@@ -79,7 +71,7 @@ def test_what_builds_on_a_stopped_task_stays_stopped(goal, boss):
     control.cancel(task_of(goal, "sum").pk, boss)
     control.cancel(task_of(goal, "flag").pk, boss)
     assert states(goal) == "done cancelled cancelled cancelled" and state_of(goal) == "done"
-    with pytest.raises(GoalRefused, match="builds on “sum”"):
+    with pytest.raises(GoalRefused, match="builds on “Sum”"):
         control.rerun(task_of(goal, "write").pk, boss)
     control.rerun(task_of(goal, "flag").pk, boss)
     do(goal, "flag")

@@ -136,6 +136,15 @@ def test_a_worker_that_starts_takes_back_what_its_name_held(give):
     assert not queue.holds(mine) and queue.holds(other)
 
 
+def test_work_that_was_lost_goes_on_before_what_came_later(give):
+    begun = give(step("a"))
+    queue.claim("w", -1)
+    give(step("a"), priority=2)  # more pressing
+    give(step("a"))
+    recovery.reap()
+    assert queue.position(task_of(begun, "a")) == 2
+
+
 def test_a_poison_task_is_stopped_and_the_boss_is_told(give):
     goal = give(step("a"), step("b"))
     for _ in range(len(BACKOFF_S[FailureKind.NODE]) + 1):

@@ -34,6 +34,8 @@ class Command(HouseCommand):
             "orchestration", help="the house without a model; it makes one of its own"
         )
         orchestration.add_argument("--scale", default="1.0", help="1.0 is the full figure")
+        pages = benches.add_parser("pages", help="pages of very many goals; needs no `make up`")
+        pages.add_argument("--scale", default="1.0", help="1.0 is 50,000 goals, a million events")
 
     def handle(self, name, **options):
         self.stdout.write(json.dumps(getattr(self, name)(options), ensure_ascii=False))
@@ -52,10 +54,10 @@ class Command(HouseCommand):
         return bench.run(path, wanted)
 
     def orchestration(self, options):
-        """Become the soak of that name, which ends with its own JSON object."""
-        os.chdir(settings.BASE_DIR)
-        command = [sys.executable, "-m", "deploy.soak", "orchestration"]
-        os.execv(sys.executable, [*command, "--scale", options["scale"]])
+        become("orchestration", options["scale"])
+
+    def pages(self, options):
+        become("pages", options["scale"])
 
     def invoices(self, options):
         """Give the sample goal, wait, compare every total with the truth it was made from."""
@@ -89,6 +91,12 @@ class Command(HouseCommand):
             or repeats == set(expected["duplicates"][0][1:]),
             "tokens_used": goal.budget.tokens_used,
         }
+
+
+def become(soak, scale):
+    """Become the soak of that name: it makes a house of its own before it reads settings."""
+    os.chdir(settings.BASE_DIR)
+    os.execv(sys.executable, [sys.executable, "-m", "deploy.soak", soak, "--scale", scale])
 
 
 def rows_of(goal, name):

@@ -2,7 +2,7 @@
 // All text is set as text, never as HTML.
 
 // Kinds that change other parts of the page and need no line here.
-const QUIET = new Set(["task.ready", "artifact.made"]);
+const QUIET = new Set(["task.ready", "task.waiting", "artifact.made"]);
 
 function element(tag, className = "", ...children) {
   const made = document.createElement(tag);
@@ -121,12 +121,20 @@ export class Transcript {
     return seconds > 0 ? ` (${this.words.in} ${seconds < 60 ? `${seconds} s` : `${Math.round(seconds / 60)} min`})` : "";
   }
 
+  handOver(event, data, said) {
+    const link = element("a", "", this.words.seeWork);
+    link.href = `#work-${data.child}`;
+    const what = `${data.skill ? ` (${data.skill})` : ""}${data.instruction ? `: ${data.instruction}` : ""}`;
+    this.say(event, "", ...this.by(event, `${said} `, bold(data.to)), what, " ", link);
+  }
+
   by(event, ...said) {
     return event.actor ? [bold(event.actor), " ", ...said] : said;
   }
 
   draw = {
     "goal.created"(event) { this.milestone(event, "", ...this.by(event, this.words.goalCreated)); },
+    "routine.fired"(event, data) { this.milestone(event, "", `${this.words.routineFired} `, bold(data.name)); },
     "file.problem"(event, data) {
       this.say(event, "bad", `${this.words.fileProblem} `, bold(data.file), ` ${data.problem}`);
     },
@@ -205,8 +213,8 @@ export class Transcript {
     "task.paused"(event) { this.say(event, "", ...this.by(event, this.words.taskPaused)); },
     "task.resumed"(event) { this.say(event, "", ...this.by(event, this.words.taskResumed)); },
     "task.cancelled"(event, data) {
-      const why = data.reason ? `: ${data.reason}` : "";
-      this.say(event, "bad", ...this.by(event, `${event.actor ? this.words.taskCancelled : this.words.stopped}${why}`));
+      const said = event.actor ? this.by(event, this.words.taskCancelled) : [this.words.taskStopped];
+      this.say(event, "bad", ...said, data.reason ? ` ${data.reason}` : "");
     },
     "task.released"(event) { this.say(event, "", ...this.by(event, this.words.taskReleased)); },
     "task.rerun"(event, data) {
@@ -215,17 +223,8 @@ export class Transcript {
     "task.reassigned"(event, data) {
       this.say(event, "", ...this.by(event, `${this.words.taskReassigned} `, bold(data.agent)));
     },
-    "task.handed_on"(event, data) {
-      const line = [...this.by(event, `${this.words.handedOn} `, bold(data.to)), data.skill ? ` (${data.skill})` : ""];
-      const link = element("a", "", this.words.seeWork);
-      link.href = `#work-${data.child}`;
-      this.say(event, "", ...line, data.instruction ? `: ${data.instruction}` : "", " ", link);
-    },
-    "task.shared"(event, data) {
-      const link = element("a", "", this.words.seeWork);
-      link.href = `#work-${data.child}`;
-      this.say(event, "", `${this.words.shared} `, bold(data.to), " ", link);
-    },
+    "task.handed_on"(event, data) { this.handOver(event, data, this.words.handedOn); },
+    "task.shared"(event, data) { this.handOver(event, data, this.words.shares); },
     "task.waiting"(event) { this.say(event, "", this.words.waits); },
     "question.asked"(event, data) {
       const options = data.options?.length ? ` (${data.options.join(" / ")})` : "";
