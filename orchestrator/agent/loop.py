@@ -23,6 +23,7 @@ from orchestrator.tools.base import Effect, FileProblem, ModelCaller, Tool, Tool
 
 Origin = Literal["model", "repair", "skill", "slots"]
 Way = tuple[Origin, Callable[[str], str]]
+TABLES_SHOWN = 3
 WHICH_TABLE = "Which of the tables is this about:"
 
 
@@ -204,7 +205,7 @@ class _Author:
         meant = slots.tables_meant({name: rows for name, rows in read.items() if rows}, question)
         if len(meant) < 2:
             return meant[0] if meant else inputs[:1]
-        options = {", ".join(names): names for names in meant}
+        options = {_shown(names): names for names in meant}
         asked = teamwork.shortened(f"{WHICH_TABLE} {question}")
         try:
             return options[self.context.colleagues.ask_boss(asked, list(options))]
@@ -217,6 +218,12 @@ class _Author:
     def _ask(self, purpose: str) -> str:
         self.answer = self.model(f"{purpose}: {self.brief.title}", self.request).text
         return extract_source(self.answer)
+
+
+def _shown(names: list[str]) -> str:
+    """Names of files as one answer to choose."""
+    more = len(names) - TABLES_SHOWN
+    return ", ".join(names[:TABLES_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def _dry_run(

@@ -73,7 +73,8 @@ def _question(context: ToolContext, question: str) -> str:
     asked = clean_text(" ".join(question.split()))
     if not asked:
         raise ToolError("the question is empty: say what you need to know")
-    if SequenceMatcher(None, asked.casefold(), context.goal_text.casefold()).ratio() > ECHO:
+    goal = context.goal_text[: 2 * len(asked)]  # of a longer one it can be no echo
+    if SequenceMatcher(None, asked.casefold(), goal.casefold()).ratio() > ECHO:
         raise ToolError("that is what you are asked to do: do it, or ask for what is missing")
     return shortened(asked)
 

@@ -8,7 +8,7 @@ import shutil
 import pytest
 from django.conf import settings
 
-from staff.actions import tasks
+from staff.actions import questions, tasks
 from staff.actions.streams import News
 from staff.domain.retries import FailureKind
 from staff.models import Task
@@ -198,4 +198,40 @@ def test_the_transcript_knows_all_that_happens_and_bears_what_it_does_not_know(p
     ):
         assert said in lines
     assert "task ready" not in lines
+    assert page.refused == []
+
+
+def test_answers_from_the_inbox_and_the_goal_s_page(page, boss, office):
+    choice, free, spent = (made.running(boss, office) for _ in range(3))
+    questions.ask(made.claimed(choice), "a" * 64, "Which table?", ["sales.csv", "staff.csv"])
+    questions.ask(made.claimed(free), "b" * 64, "Which year?")
+    made.use(spent, tokens=120, cap=100)
+    questions.ask_for_budget(made.claimed(spent), "The budget of 100 tokens is spent.")
+
+    page.goto("/")
+    page.click("button:has-text('staff.csv')")
+    page.wait_for_selector("button:has-text('staff.csv')", state="detached")
+    assert choice.questions.get().answer == "staff.csv"
+
+    page.goto(f"/goals/{spent.pk}")
+    page.fill("#more_token_budget", "110")
+    with page.expect_response("**/panels/needs"):
+        page.click("#needs button")
+    page.wait_for_selector(".toast.error:has-text('120 tokens are used already')")
+    assert page.input_value("#more_token_budget") == "110"
+    page.fill("#more_token_budget", "5000")
+    page.click("#needs button")
+    page.wait_for_selector("#needs .ask", state="detached")
+
+    page.goto(f"/goals/{free.pk}")
+    page.fill("#needs textarea", "2026")
+    free.questions.update(state="withdrawn")  # by somebody else, meanwhile
+    page.click("#needs button:has-text('Answer')")
+    page.wait_for_selector(".toast.error:has-text('not asked any more')")
+    free.questions.update(state="open")
+    page.reload()
+    page.fill("#needs textarea", "2026")
+    page.click("#needs button:has-text('Answer')")
+    page.wait_for_selector("#needs textarea", state="detached")
+    assert free.questions.get().answer == "2026"
     assert page.refused == []

@@ -196,6 +196,70 @@ def test_a_skill_with_slots_is_set_up_rather_than_rewritten():
     assert model.requests == [], "the question and the table leave nothing open"
 
 
+class Boss:
+    """Colleagues of whom only the boss answers: the last option."""
+
+    def __init__(self):
+        self.asked = []
+
+    def ask_boss(self, question, options=()):
+        self.asked.append((question, list(options)))
+        return options[-1]
+
+
+def analysed(tables, question, colleagues=None):
+    """The program for a question about tables."""
+    context = context_of(Answers("{}"), tables)
+    if colleagues:
+        context.colleagues = colleagues
+    task = brief(
+        "analyse-table", inputs=tuple(tables), goal_text=question, instruction="", outputs=()
+    )
+    steps = list(act(task, context.model, context))
+    assert origins(steps) == ["slots"], steps
+    return steps[0].source
+
+
+MORE = "region,units\nEast,5\n"
+STAFF = "town,people\nRome,5\nBonn,7\n"
+
+
+def test_tables_that_are_alike_count_as_one():
+    source = analysed({"a.csv": SALES, "b.csv": MORE}, "Sum per region")
+    assert "tables = ['a.csv', 'b.csv']" in source
+
+
+@pytest.mark.parametrize(
+    ("question", "chosen"),
+    [
+        ("People per town", "['staff.csv']"),
+        ("What about Bonn?", "['staff.csv']"),
+        ("Sum up sales.csv", "['sales.csv']"),
+        ("Sum up the staff", "['staff.csv']"),
+    ],
+)
+def test_a_question_that_names_a_table_or_what_is_in_it_needs_no_other(question, chosen):
+    boss = Boss()
+    assert f"tables = {chosen}" in analysed(
+        {"sales.csv": SALES, "staff.csv": STAFF}, question, boss
+    )
+    assert boss.asked == []
+
+
+def test_where_it_tells_nothing_the_boss_is_asked():
+    boss = Boss()
+    tables = {f"{n}.csv": SALES for n in "abcde"} | {"staff.csv": STAFF}
+    assert "tables = ['staff.csv']" in analysed(tables, "Sum it up", boss)
+    ((question, options),) = boss.asked
+    assert question == "Which of the tables is this about: Sum it up"
+    assert options == ["a.csv, b.csv, c.csv and 2 more", "staff.csv"]
+
+
+def test_who_may_not_ask_takes_the_first():
+    tables = {"sales.csv": SALES, "staff.csv": STAFF, "notes.txt": "no table at all"}
+    assert "tables = ['sales.csv']" in analysed(tables, "Sum it up")
+
+
 def test_settings_that_do_not_run_leave_it_to_the_model():
     program = 'write_csv(output, read_table(inputs[0]))\nfinish("As it is.")'
     task = brief("analyse-table", inputs=("names.csv",))
