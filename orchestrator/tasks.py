@@ -82,6 +82,7 @@ def _start(sender: str, instance: Any, **_: object) -> None:
         try:
             nodes.register(sender, threads=instance.concurrency)
             lost = recovery.reap(worker=sender)
+            outbox.send_again()
             break
         except (OperationalError, InterfaceError) as reason:
             logger.warning("waiting for the database: %s", reason)

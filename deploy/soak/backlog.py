@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
-from deploy.soak import caller, crew, filler, script
+from deploy.soak import caller, crew, filler
 from deploy.soak.house import House
 from deploy.soak.outcome import Outcome, percentile, say
 
@@ -25,7 +25,9 @@ TELL_EVERY_S = 30.0
 
 
 def house(scale: float) -> House:
-    return House(workers=WORKERS, has_web=True, env={"FORESTAFF_SCRIPT": script.SCRIPT})
+    return House(
+        workers=WORKERS, has_web=True, env={"FORESTAFF_SCRIPT": "deploy.soak.scripts:note"}
+    )
 
 
 def run(house: House, scale: float, outcome: Outcome) -> None:

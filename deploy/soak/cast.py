@@ -12,7 +12,7 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.db import transaction
 
 from deploy.soak.follower import as_line
-from deploy.soak.script import SKILL
+from deploy.soak.scripts import NOTE_SKILL
 from staff import queries
 from staff.actions import goals, people, planning, streams
 from staff.actions.streams import as_json
@@ -91,7 +91,7 @@ def plan_body(steps: int) -> dict[str, Any]:
         PlanStep(
             key=f"s{n}",
             title=f"Thing {n}",
-            skill=SKILL,
+            skill=NOTE_SKILL,
             agent_role=roles[n % len(roles)],
             instruction=f"Thing {n} is done.",
             outputs=(f"thing-{n}.md",),

@@ -101,7 +101,8 @@ def run(house: House, scale: float, outcome: Outcome) -> None:
         total = found[name].total()
         outcome.note(**{name: total})
         outcome.check(total == 0, f"{name}: {dict(found[name])}")
-    outcome.note(performed_again=found["performed again"].total(), lease_s=lease_s(scale))
+    outcome.note(performed_again=found["performed again"].total())
+    outcome.note(half_written=ledger.half_written(), lease_s=lease_s(scale))
     judge_recovery(house, toll, ledger.ask(ledger.INTERRUPTED), lease_s(scale), outcome)
 
 

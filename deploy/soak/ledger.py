@@ -108,6 +108,11 @@ def left_over() -> dict[str, int]:
     return dict(zip(names, ask(LEFT_OVER)[0], strict=True))
 
 
+def half_written() -> int:
+    """Files that somebody began to write when they died. Nobody sees them."""
+    return len(list(settings.GOALS_DIR.glob("*/.staged-*")))
+
+
 def check(performed: Iterable[Performed]) -> dict[str, Counter[str]]:
     """{"lost": what and how often, "doubled": ..., "performed again": ...}"""
     lost: Counter[str] = Counter()

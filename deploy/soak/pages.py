@@ -10,7 +10,6 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from deploy.soak import script
 from deploy.soak.house import House
 from deploy.soak.outcome import Outcome, percentile, say
 
@@ -23,7 +22,7 @@ MOST_QUERIES = 20
 
 
 def house(scale: float) -> House:
-    return House(workers=1, env={"FORESTAFF_SCRIPT": script.SCRIPT})
+    return House(workers=1, env={"FORESTAFF_SCRIPT": "deploy.soak.scripts:note"})
 
 
 def run(house: House, scale: float, outcome: Outcome) -> None:

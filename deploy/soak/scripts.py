@@ -5,6 +5,7 @@ Imported by the workers, so it imports nothing heavy.
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -18,6 +19,12 @@ from orchestrator.inference.scripted import Answer
 SKILLS = Path(__file__).parent / "skills"  # that only a soak has
 WORD_S = 0.05  # of a model that takes its time
 
+NOTE_SKILL = "answer-question"
+PLAN = json.dumps({"steps": [{"skill": NOTE_SKILL, "do": "say in one line what was asked"}]})
+NOTE = """
+write_markdown(output, instruction)
+finish("written")
+"""
 COPY = """
 rows = [{"step": instruction}]
 for name in inputs:
@@ -40,6 +47,12 @@ finish("hop {here}, " + done["answer"])
 SAY = """
 finish("That is all.")
 """
+
+
+def note(request: ChatRequest) -> str:
+    """A plan where a plan is asked for, which comes with a grammar; else a program that writes one
+    small file."""
+    return PLAN if request.grammar else _program(NOTE)
 
 
 def copy(request: ChatRequest) -> str:

@@ -59,6 +59,13 @@ def take_due(window: int) -> list[tuple[str, int]]:
     return [(job, subject_id) for job, subject_id, _ in sorted(taken, key=lambda row: row[2])]
 
 
+def send_again() -> None:
+    """What is under way may be lost, with the broker or in the hands of a worker that died: send
+    it once more, however long its turn would be away."""
+    sql.rows("UPDATE staff_outbox SET due_at = now(), sends = 0 WHERE sent_at IS NOT NULL")
+    sql.rows(f"NOTIFY {CHANNEL}")
+
+
 def next_due_s(longest: float) -> float:
     """Seconds until the next nudge that waits for its time, at most `longest`."""
     ((due_s,),) = sql.rows(

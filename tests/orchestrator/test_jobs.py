@@ -9,11 +9,12 @@ import psycopg
 import pytest
 from celery.signals import celeryd_after_setup
 from django.db import OperationalError, connection
+from django.utils import timezone
 
 from orchestrator import execution, relay, tasks
 from orchestrator.celery import app
 from orchestrator.relay import relay_once
-from staff.actions import goals, queue
+from staff.actions import goals, outbox, queue
 from staff.domain.lifecycle import TaskState
 from staff.models import Event, Outbox
 from tests.steps import step, task_of
@@ -88,12 +89,15 @@ def test_the_relay_outlives_its_connection(monkeypatch):
         relay.run()
 
 
-@pytest.mark.django_db
+@pytest.mark.django_db(transaction=True)
 def test_a_worker_takes_back_what_died_with_its_name_before_it_does_anything_else(
     give, monkeypatch
 ):
-    goal = give(step("a"))
-    dead = queue.claim("staff@1", 60)
+    goal, other = give(step("a")), give(step("a"))
+    dead = queue.claim("staff@1", 60, task_of(goal, "a").pk)
+    for _ in range(7):
+        Outbox.objects.update(due_at=timezone.now())
+        outbox.take_due(64)  # sent again and again: the workers were busy
     answers = iter([OperationalError("it recovers"), None])
 
     def register(name, threads):
@@ -107,3 +111,5 @@ def test_a_worker_takes_back_what_died_with_its_name_before_it_does_anything_els
     celeryd_after_setup.send("staff@1", instance=MagicMock(concurrency=4), conf={})
     assert not queue.holds(dead) and task_of(goal, "a").state == TaskState.READY
     tasks.heartbeat.start.assert_called_once()
+    due = [subject_id for _, subject_id in outbox.take_due(64)]
+    assert sorted(due) == sorted([task_of(goal, "a").pk, task_of(other, "a").pk])

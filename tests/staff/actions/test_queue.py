@@ -139,10 +139,10 @@ def test_a_worker_that_starts_takes_back_what_its_name_held(give):
 def test_work_that_was_lost_goes_on_before_what_came_later(give):
     begun = give(step("a"))
     queue.claim("w", -1)
-    give(step("a"), priority=2)  # more pressing
-    give(step("a"))
+    urgent, later = give(step("a"), priority=3), give(step("a"))
     recovery.reap()
-    assert queue.places(begun.pk) == {task_of(begun, "a").pk: 2}
+    order = [queue.claim("w", 60).goal_id for _ in range(3)]
+    assert order == [urgent.pk, begun.pk, later.pk]
 
 
 def test_a_poison_task_is_stopped_and_the_boss_is_told(give):
