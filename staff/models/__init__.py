@@ -1,5 +1,15 @@
 from staff.models.agents import Agent
 from staff.models.goals import Artifact, Goal, Plan
+from staff.models.memory import (
+    Memory,
+    MemoryEvent,
+    MemorySource,
+    MemoryUse,
+    MemoryVector,
+    Posting,
+    Scope,
+    Tombstone,
+)
 from staff.models.people import ApiToken, Membership, SignInLink, User, Workspace
 from staff.models.records import Event, ModelCall, Outbox
 from staff.models.work import Approval, Attempt, Effect, Task
@@ -14,11 +24,19 @@ __all__ = [
     "Event",
     "Goal",
     "Membership",
+    "Memory",
+    "MemoryEvent",
+    "MemorySource",
+    "MemoryUse",
+    "MemoryVector",
     "ModelCall",
     "Outbox",
     "Plan",
+    "Posting",
+    "Scope",
     "SignInLink",
     "Task",
+    "Tombstone",
     "User",
     "Workspace",
 ]
