@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, time
 
 import numpy as np
 from django.utils import timezone
 from numpy.typing import NDArray
 
 from staff.domain import facts
+from staff.domain.spans import find_spans
 from staff.models import Memory, MemorySource, Scope
 
 MAX_CHARS = 20_000  # of one memory; a longer text is a document, and is cut into passages
@@ -38,7 +39,8 @@ class Source:
 class Draft:
     """Something to remember. A fact has subject, attribute and value; then `text` may be empty.
 
-    said_at: null for now; valid_from: null for said_at
+    said_at: null for now
+    valid_from: null for said_at, or for the day that an episode's own words name ("yesterday")
     """
 
     text: str = ""
@@ -128,7 +130,7 @@ def row_of(scope: Scope, draft: Draft, digest: str, slot: str = "") -> Memory:
         slot=slot,
         said_at=said_at,
         last_said_at=said_at,
-        valid_from=draft.valid_from or said_at,
+        valid_from=draft.valid_from or _happened(draft, said_at),
         trust=draft.trust,
         is_tainted=draft.is_tainted,
         is_pinned=draft.is_pinned,
@@ -152,3 +154,15 @@ def source_rows(memory: Memory, draft: Draft) -> list[MemorySource]:
         )
         for source in draft.sources or (Source(),)
     ]
+
+
+def _happened(draft: Draft, said_at: datetime) -> datetime:
+    """When what an episode tells began, as far as its words say."""
+    if draft.kind != Memory.Kind.EPISODE:
+        return said_at
+    today = timezone.localdate(said_at)
+    spans = find_spans(draft.text[:2000], today, is_past=False)
+    days = [span.start for span in spans if span.start.year > 1900]
+    if not days or days[0] == today:
+        return said_at
+    return timezone.make_aware(datetime.combine(days[0], time()))

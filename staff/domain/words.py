@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Iterable
 from functools import lru_cache
 
 import snowballstemmer
@@ -77,28 +76,3 @@ def stem(word: str) -> str:
 
 def _pairs(word: str) -> list[str]:
     return [word[at : at + 2] for at in range(max(1, len(word) - 1))]
-
-
-def names_in(text: str, known: Collection[str]) -> list[str]:
-    """Which of the known names a text mentions, by their whole or by one capitalised part.
-
-    A text without capitals mentions a name in small letters too.
-    """
-    said = set(words(text))
-    if not said:
-        return []
-    capitals = {fold(match[0]) for match in _WORD.finditer(text) if match[0][0].isupper()}
-    eligible = capitals if capitals else said
-    return [
-        name
-        for name in known
-        if (parts := [part for part in words(name) if len(part) > 1])
-        and (said.issuperset(parts) or any(p in eligible and p not in STOP_WORDS for p in parts))
-    ]
-
-
-def without(text: str, names: Iterable[str]) -> str:
-    """The text without the words of these names; the text itself if nothing would be left."""
-    parts = {part for name in names for part in words(name)}
-    kept = [word for word in text.split() if not parts.intersection(words(word))]
-    return " ".join(kept) if kept else text
