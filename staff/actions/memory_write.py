@@ -3,6 +3,7 @@ included."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,7 +14,7 @@ from django.utils import timezone
 
 from staff.actions.drafts import Draft, Vectors, source_rows
 from staff.domain import facts
-from staff.domain.words import counted
+from staff.domain.words import terms
 from staff.models import (
     Memory,
     MemoryEvent,
@@ -157,7 +158,7 @@ class Write:
 
     def index(self, memory: Memory, vectors: Vectors | None) -> None:
         """Put a saved memory into both indexes."""
-        Posting.objects.bulk_create(_postings(memory))
+        _index_words([memory])
         MemoryVector.objects.bulk_create(_vector_rows(memory, vectors))
         self.memories += 1
         self.words += memory.length
@@ -174,7 +175,7 @@ class Write:
         rows = [row for row, _, _ in added]
         for row in rows:
             row.version = self.scope.version
-            row.length = sum(counted(row.text).values())
+            row.length = len(terms(row.text))
         Memory.objects.bulk_create(rows)
         MemorySource.objects.bulk_create(
             [
@@ -184,7 +185,7 @@ class Write:
                 for source in source_rows(row, draft)
             ]
         )
-        Posting.objects.bulk_create([posting for row in rows for posting in _postings(row)])
+        _index_words(rows)
         MemoryVector.objects.bulk_create(
             [each for row, _, vectors in added for each in _vector_rows(row, vectors)]
         )
@@ -194,19 +195,21 @@ class Write:
             self.tell(row, "remembered")
 
 
-def _postings(memory: Memory) -> list[Posting]:
-    terms = counted(memory.text)
-    memory.length = sum(terms.values())
-    return [
-        Posting(
-            memory_id=memory.pk,
-            scope_id=memory.scope_id,
-            term=term,
-            count=min(count, MAX_COUNT),
-            length=memory.length,
-        )
-        for term, count in terms.items()
-    ]
+def _index_words(memories: Sequence[Memory]) -> None:
+    """By COPY: a row for each term is too many for the ORM."""
+    with (
+        connection.cursor() as cursor,
+        cursor.copy(
+            "COPY staff_posting (memory_id, scope_id, term, count, length) FROM STDIN"
+        ) as copy,
+    ):
+        for memory in memories:
+            counted = Counter(terms(memory.text))
+            memory.length = counted.total()
+            for term, count in counted.items():
+                copy.write_row(
+                    (memory.pk, memory.scope_id, term, min(count, MAX_COUNT), memory.length)
+                )
 
 
 def _vector_rows(memory: Memory, vectors: Vectors | None) -> list[MemoryVector]:

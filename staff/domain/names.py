@@ -30,6 +30,10 @@ class Names:
                 self._holding.setdefault(part, set()).add(number)
         return number
 
+    def number(self, name: str) -> int:
+        """The number of a name that was added; -1 for others."""
+        return self._numbers.get(name, -1)
+
     def mentioned(self, text: str) -> dict[int, frozenset[str]]:
         """The names that a text mentions, with their words: by all of their words, or by one
         written with a capital. A text without capitals names people in small letters too."""

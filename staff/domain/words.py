@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections import Counter
 from functools import lru_cache
 
 import snowballstemmer
@@ -44,10 +43,6 @@ def terms(text: str) -> list[str]:
     return [stem(word) for word in words(text) if word not in STOP_WORDS]
 
 
-def counted(text: str) -> Counter[str]:
-    return Counter(terms(text))
-
-
 def words(text: str) -> list[str]:
     """Folded words, in order. Chinese, Japanese, Korean and Thai come as pairs of characters."""
     found: list[str] = []
@@ -76,3 +71,9 @@ def stem(word: str) -> str:
 
 def _pairs(word: str) -> list[str]:
     return [word[at : at + 2] for at in range(max(1, len(word) - 1))]
+
+
+def gist(text: str) -> str:
+    """The text without the words that say nothing; the text itself if nothing would be left."""
+    kept = [word for word in text.split() if not STOP_WORDS.issuperset(words(word))]
+    return " ".join(kept) or text

@@ -1,98 +1,42 @@
-"""Search: the words' score from the database, everything else in columns, one sum, the best k."""
+"""Search: every visible memory gets one score; then a second look by way of whom the best name."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date, datetime, time
-from typing import Any, Protocol
+from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
-import psycopg
-from django.db import connection
 from django.utils import timezone
-from numpy.typing import NDArray
-from psycopg.rows import tuple_row
 
-from staff.domain import bm25, ranking
-from staff.domain.names import without
+from staff.domain import ranking
 from staff.domain.ranking import WEIGHTS
-from staff.domain.spans import Span, find_spans, without_spans
 from staff.domain.words import terms
 from staff.models import Memory, Scope
-from staff.recall.shelf import KINDS, STATES, View, shelves
+from staff.recall import scoring
+from staff.recall.question import Eligible, Question
+from staff.recall.scoring import Array, Embeds, Lexicon, Mask
+from staff.recall.shelf import View, shelves
 from staff.recall.sight import Sight, walled
 
-Array = NDArray[np.float32]
-MAX_TERMS = 64  # of a question; the rarest count
-MAX_QUERY = 4000  # characters that are read of a question
-_POSTINGS = """
-    SELECT scope_id, term, array_agg(memory_id), array_agg(count), array_agg(length)
-    FROM staff_posting WHERE scope_id = ANY(%s) AND term = ANY(%s) GROUP BY scope_id, term
-"""
-
-
-class Embeds(Protocol):
-    """What the search needs of an embedder."""
-
-    @property
-    def name(self) -> str: ...
-
-    def embed(self, texts: Sequence[str]) -> Array:
-        """(N, D) for N texts, of unit length."""
+LOOKED_AT = 3  # of the best hits, for somebody whom they name
+WORTH = 0.2  # least share of the best words' score of a hit that is followed
 
 
 @dataclass(frozen=True)
 class Recalled:
-    """A memory that answers, its score, and what that is made of (feature times weight)."""
+    """A memory that answers a question.
+
+    why: features times weights, those that are not zero; they add up to the score
+    features: what the ranking saw, all from 0 to 1; for fitting the weights
+    via: id of the memory that led here by naming somebody, or None
+    """
 
     memory: Memory
     score: float
     why: dict[str, float]
     features: dict[str, float]
-
-
-@dataclass(frozen=True)
-class Question:
-    text: str
-    spans: tuple[tuple[float, float], ...]  # seconds since 1970
-    bare: str  # without the words for the spans
-
-    @classmethod
-    def read(cls, text: str, today: date) -> Question:
-        text = text[:MAX_QUERY]
-        spans = find_spans(text, today)
-        return cls(text, tuple(map(_seconds, spans)), without_spans(text, spans))
-
-
-@dataclass(frozen=True)
-class Filter:
-    """Which memories count: those that stand now, or those that stood at a moment."""
-
-    as_of_s: float | None
-    with_past: bool
-    kinds: frozenset[int]
-    actor: str
-
-    def mask(self, shelf: View, spans: Sequence[tuple[float, float]]) -> NDArray[np.bool_]:
-        rows = shelf.rows
-        standing = rows["state"] == STATES[Memory.State.ACTIVE]
-        superseded = rows["state"] == STATES[Memory.State.SUPERSEDED]
-        if self.as_of_s is not None:
-            held = (rows["start"] <= self.as_of_s) & (rows["end"] > self.as_of_s)
-            is_fact = rows["kind"] == KINDS[Memory.Kind.FACT]
-            was_said = rows["said"] <= self.as_of_s
-            standing = (standing | superseded) & np.where(is_fact, held, was_said)
-        elif self.with_past:
-            standing = standing | superseded
-        else:
-            for start, end in spans:  # a question about a time asks what was true then
-                standing |= superseded & (rows["start"] < end) & (rows["end"] > start)
-        if self.kinds:
-            standing &= np.isin(rows["kind"], list(self.kinds))
-        if self.actor:
-            standing &= rows["actor"] == shelf.names.add(self.actor)
-        return np.asarray(standing, np.bool_)
+    via: int | None = None
 
 
 def recall(
@@ -119,146 +63,145 @@ def recall(
     if not sight.scope_ids or not query.strip() or k <= 0:
         return []
     question = Question.read(query, timezone.localdate(now))
-    chosen = Filter(
-        as_of.timestamp() if as_of else None,
-        with_past,
-        frozenset(KINDS[kind] for kind in kinds),
-        actor,
-    )
+    eligible = Eligible(as_of.timestamp() if as_of else None, with_past, frozenset(kinds), actor)
     with walled(sight):
         scopes = list(Scope.objects.filter(pk__in=sight.scope_ids).order_by("id"))
-        held = shelves.of(scopes, embedder.name if embedder else "")
-        found = _Search(question, chosen, scopes, held, embedder, now.timestamp(), weights)
-        return _read(sight, found.best(k))
+        views = shelves.of(scopes, embedder.name if embedder else "")
+        search = _Search(scopes, views, question, eligible, embedder, now.timestamp(), weights)
+        return search.best(k)
 
 
+@dataclass
+class _Hit:
+    """A row of a view with its score."""
+
+    at: int
+    row: int
+    score: float
+    features: dict[str, float]
+    via: int | None = None
+
+
+@dataclass
 class _Search:
-    """One question to a few shelves."""
+    scopes: Sequence[Scope]
+    views: Sequence[View]
+    question: Question
+    eligible: Eligible
+    embedder: Embeds | None
+    now_s: float
+    weights: Mapping[str, float]
+    masks: list[Mask] = field(default_factory=list)
 
-    def __init__(
+    def best(self, k: int) -> list[Recalled]:
+        self.masks = [self.eligible.mask(view, self.question.spans) for view in self.views]
+        self.lexicon = Lexicon(self.scopes, self.views, self.question.terms)
+        people = [view.names.mentioned(self.question.text) for view in self.views]
+        names = {parts for each in people for parts in each.values()}
+        (meaning,) = self.meanings([self.question.gist(names)])
+        first = self.ranked(self.question, meaning, people, self.masks, k)
+        hits = {self.id_of(hit): hit for hit in self.followed(first[:LOOKED_AT], people, names, k)}
+        second = list(hits)
+        hits |= {self.id_of(hit): hit for hit in first}
+        order = ranking.interleaved([self.id_of(hit) for hit in first], second, k)
+        return self.read([hits[pk] for pk in order])
+
+    def ranked(
         self,
         question: Question,
-        chosen: Filter,
-        scopes: Sequence[Scope],
-        held: Sequence[View],
-        embedder: Embeds | None,
-        now_s: float,
-        weights: Mapping[str, float],
-    ):
-        self.question, self.chosen, self.weights, self.now_s = question, chosen, weights, now_s
-        self.scopes, self.shelves, self.embedder = scopes, held, embedder
+        meaning: Sequence[Array],
+        people: Sequence[Collection[int]],
+        masks: Sequence[Mask],
+        k: int,
+    ) -> list[_Hit]:
+        """The k best rows for a question, the best first."""
+        words = scoring.shares(self.lexicon.scores(question.terms), masks)
+        meaning = scoring.shares(meaning, masks)
+        hits: list[_Hit] = []
+        for at, view in enumerate(self.views):
+            features = {"words": words[at], "meaning": meaning[at]}
+            features |= scoring.fields(view, people[at], question, self.now_s)
+            total = ranking.fused(features, self.weights)
+            evidence = words[at] + meaning[at] + features["actor"] + features["when"]
+            rows = np.flatnonzero(masks[at] & (evidence > 0))
+            if len(rows) > k:
+                rows = rows[np.argpartition(total[rows], -k)[-k:]]
+            hits += [
+                _Hit(at, int(row), float(total[row]), _values(features, int(row))) for row in rows
+            ]
+        return sorted(hits, key=lambda hit: (-hit.score, hit.at, hit.row))[:k]
 
-    def best(self, k: int) -> list[tuple[int, float, dict[str, float]]]:
-        """(memory id, score, features) of the best k."""
-        masks = [self.chosen.mask(shelf, self.question.spans) for shelf in self.shelves]
-        features = self.features(masks)
-        totals = [ranking.fused(each, self.weights) for each in features]
-        picked: list[tuple[float, int, int]] = []
-        for at, (total, mask) in enumerate(zip(totals, masks, strict=True)):
-            allowed = np.flatnonzero(mask)
-            if len(allowed) > k:
-                allowed = allowed[np.argpartition(total[allowed], -k)[-k:]]
-            picked += [(float(total[row]), at, int(row)) for row in allowed]
-        picked.sort(key=lambda each: (-each[0], each[1], each[2]))
-        return [
-            (
-                int(self.shelves[at].rows["id"][row]),
-                score,
-                {name: float(values[row]) for name, values in features[at].items()},
-            )
-            for score, at, row in picked[:k]
-        ]
+    def followed(
+        self,
+        hits: Sequence[_Hit],
+        people: Sequence[Mapping[int, frozenset[str]]],
+        names: Collection[frozenset[str]],
+        k: int,
+    ) -> list[_Hit]:
+        """What is left of the question, asked of those whom a good hit names and it does not.
 
-    def features(self, masks: Sequence[NDArray[np.bool_]]) -> list[dict[str, Array]]:
-        words = self.words()
-        people = [shelf.names.mentioned(self.question.text) for shelf in self.shelves]
-        meaning = self.meaning([parts for each in people for parts in each.values()])
-        best_words = max(
-            (float(s[m].max(initial=0)) for s, m in zip(words, masks, strict=True)), default=0
-        )
-        best_meaning = max(
-            (float(s[m].max(initial=0)) for s, m in zip(meaning, masks, strict=True)), default=0
-        )
-        return [
-            {
-                "words": ranking.share_of_best(words[at], best_words),
-                "meaning": ranking.share_of_best(meaning[at], best_meaning),
-                **self.fields(shelf, people[at]),
-            }
-            for at, shelf in enumerate(self.shelves)
-        ]
+        "Where does Ann's landlord work?" finds "Bob is my landlord", and so what Bob said of work.
+        """
+        texts = Memory.objects.in_bulk([self.id_of(hit) for hit in hits])
+        looks: list[tuple[_Hit, Question, set[int]]] = []
+        for hit in hits:
+            memory = texts.get(self.id_of(hit))
+            if memory is None or hit.features["words"] < WORTH:
+                continue
+            left = self.question.without(set(terms(memory.text)))
+            others = self.others(hit, memory, people[hit.at])
+            if others and left.terms:
+                looks.append((hit, left, others))
+        if not looks:
+            return []
+        meanings = self.meanings([left.gist(names) for _, left, _ in looks])
+        found: list[_Hit] = []
+        for (hit, left, others), meaning in zip(looks, meanings, strict=True):
+            people_there = [others if at == hit.at else set() for at in range(len(self.views))]
+            masks = [
+                mask & scoring.about(view, there)
+                for mask, view, there in zip(self.masks, self.views, people_there, strict=True)
+            ]
+            for each in self.ranked(left, meaning, people_there, masks, k):
+                each.via = self.id_of(hit)
+                found.append(each)
+        return sorted(found, key=lambda hit: -hit.score)[:k]
 
-    def words(self) -> list[Array]:
-        """BM25 of each memory, exact, over all scopes that are searched together."""
-        asked = list(dict.fromkeys(terms(self.question.text)))[:MAX_TERMS]
-        scores = [np.zeros(len(shelf.rows), np.float32) for shelf in self.shelves]
-        if not asked:
-            return scores
-        total = sum(scope.memories for scope in self.scopes)
-        average = sum(scope.words for scope in self.scopes) / max(total, 1)
-        place = {scope.pk: at for at, scope in enumerate(self.scopes)}
-        postings = _postings([scope.pk for scope in self.scopes], asked)
-        holding: dict[str, int] = {}
-        for _, term, ids, _, _ in postings:
-            holding[term] = holding.get(term, 0) + len(ids)
-        for scope_id, term, ids, counts, lengths in postings:
-            shelf, score = self.shelves[place[scope_id]], scores[place[scope_id]]
-            weight = bm25.idf(holding[term], total)
-            rows = shelf.at(ids)
-            is_here = (rows >= 0) & (rows < len(score))
-            added = bm25.term_scores(counts, lengths, weight, average)
-            score[rows[is_here]] += added[is_here]
-        return scores
+    def others(self, hit: _Hit, memory: Memory, asked: Collection[int]) -> set[int]:
+        """Whom a hit leads to: those it names; and who says it, if it names whom was asked for."""
+        named = set(self.views[hit.at].names.mentioned(memory.text))
+        if named & set(asked):
+            named.add(int(self.views[hit.at].rows["actor"][hit.row]))
+        return named - set(asked) - {-1}
 
-    def meaning(self, names: Sequence[frozenset[str]]) -> list[Array]:
-        """Cosines with the question, names and times left out."""
+    def meanings(self, texts: Sequence[str]) -> list[list[Array]]:
         if self.embedder is None:
-            return [np.zeros(len(shelf.rows), np.float32) for shelf in self.shelves]
-        (vector,) = self.embedder.embed([without(self.question.bare, names)])
-        return [shelf.cosines(vector) for shelf in self.shelves]
+            return [[np.zeros(len(view.rows), np.float32) for view in self.views] for _ in texts]
+        return scoring.meanings(self.views, self.embedder.embed(texts))
 
-    def fields(self, shelf: View, people: Mapping[int, Any]) -> dict[str, Array]:
-        rows = shelf.rows
-        named = np.array(list(people), np.int32)
-        about = np.isin(rows["actor"], named) | np.isin(rows["subject"], named)
-        when = np.zeros(len(rows), np.float32)
-        for start, end in self.question.spans:
-            for moment in ("said", "last_said", "start"):
-                np.maximum(when, ranking.nearness(rows[moment], start, end), out=when)
-        return {
-            "actor": about.astype(np.float32),
-            "when": when,
-            "fact": (rows["kind"] == KINDS[Memory.Kind.FACT]).astype(np.float32),
-            "recent": ranking.recency(rows["last_said"], self.now_s),
-            "outdated": rows["is_outdated"].astype(np.float32),
-            "pinned": rows["is_pinned"].astype(np.float32),
-        }
+    def id_of(self, hit: _Hit) -> int:
+        return int(self.views[hit.at].rows["id"][hit.row])
 
-
-def _postings(scope_ids: list[int], asked: list[str]) -> list[tuple[Any, ...]]:
-    """Rows of scope, term, and three arrays: memories, counts, lengths. Binary, as these arrays
-    are long."""
-    with psycopg.Cursor(connection.connection, row_factory=tuple_row) as cursor:
-        return cursor.execute(_POSTINGS, [scope_ids, asked], binary=True).fetchall()
+    def read(self, hits: Sequence[_Hit]) -> list[Recalled]:
+        """The rows themselves, as they are now behind the wall: a shelf may be a moment old."""
+        gone = [Memory.State.FORGOTTEN, Memory.State.QUARANTINED]
+        memories = Memory.objects.exclude(state__in=gone).in_bulk([self.id_of(hit) for hit in hits])
+        return [
+            Recalled(
+                memories[self.id_of(hit)],
+                hit.score,
+                {
+                    name: round(value * self.weights[name], 4)
+                    for name, value in hit.features.items()
+                    if value and name in self.weights
+                },
+                hit.features,
+                hit.via,
+            )
+            for hit in hits
+            if self.id_of(hit) in memories
+        ]
 
 
-def _read(sight: Sight, best: Sequence[tuple[int, float, dict[str, float]]]) -> list[Recalled]:
-    """The rows themselves, read now: what was forgotten or hidden a moment ago is not shown."""
-    hidden = [Memory.State.FORGOTTEN, Memory.State.QUARANTINED]
-    rows = Memory.objects.filter(
-        pk__in=[pk for pk, _, _ in best], scope__in=sight.scope_ids
-    ).exclude(state__in=hidden)
-    memories = rows.in_bulk()
-    return [
-        Recalled(memories[pk], score, {}, features)
-        for pk, score, features in best
-        if pk in memories
-    ]
-
-
-def _seconds(span: Span) -> tuple[float, float]:
-    start, end = (
-        timezone.make_aware(datetime.combine(day, time())).timestamp()
-        for day in (span.start, span.end)
-    )
-    return start, end
+def _values(features: Mapping[str, Array], row: int) -> dict[str, float]:
+    return {name: round(float(values[row]), 4) for name, values in features.items()}

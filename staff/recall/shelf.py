@@ -64,22 +64,24 @@ class View:
     """A shelf as it is at one moment, whatever is added beside.
 
     rows: (n,) of ROW, ordered by id; codes: (at least n, D)
+    sum: (D,) of all vectors
     """
 
     rows: NDArray[Any]
     codes: NDArray[np.int8]
+    sum: NDArray[np.float32]
     names: Names
 
-    def cosines(self, vector: NDArray[np.float32]) -> NDArray[np.float32]:
-        """(n,) of the vector with each memory; 0 for those that have none."""
-        result = np.zeros(len(self.rows), np.float32)
-        if self.codes.shape[1] != len(vector):
+    def products(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """(n, m) dot products of each memory with m vectors (m, D); 0 where there is none."""
+        result = np.zeros((len(self.rows), len(vectors)), np.float32)
+        if self.codes.shape[1] != vectors.shape[1]:
             return result
+        turned = np.ascontiguousarray(vectors.T)
         for start in range(0, len(result), _BLOCK):
             block = result[start : start + _BLOCK]
-            numbers = self.codes[start : start + len(block)].astype(np.float32)
-            np.dot(numbers, vector, out=block)
-        result *= self.rows["scale"]
+            np.dot(self.codes[start : start + len(block)].astype(np.float32), turned, out=block)
+        result *= self.rows["scale"][:, None]
         return result
 
     def at(self, ids: Sequence[int] | NDArray[np.int64]) -> NDArray[np.int64]:
@@ -102,11 +104,12 @@ class Shelf:
         self._count = 0
         self._rows = np.zeros(0, ROW)
         self._codes = np.zeros((0, 0), np.int8)
+        self._sum = np.zeros(0, np.float32)
         self._lock = threading.Lock()
 
     @property
     def view(self) -> View:
-        return View(self._rows[: self._count], self._codes, self.names)
+        return View(self._rows[: self._count], self._codes, self._sum, self.names)
 
     @property
     def size_bytes(self) -> int:
@@ -131,6 +134,9 @@ class Shelf:
         last = self._rows["id"][self._count - 1] if self._count else -1
         is_new = rows["id"] > last
         known = self.view.at(rows["id"][~is_new])
+        self._sum = (
+            self._sum + _summed(rows, codes) - _summed(self._rows[known], self._codes[known])
+        )
         self._rows[known] = rows[~is_new]
         self._codes[known] = codes[~is_new]
         self._append(rows[is_new], codes[is_new])
@@ -162,6 +168,7 @@ class Shelf:
         rows["scale"][has] = scales
         if self._codes.shape[1] != dim:
             self._codes = np.zeros((len(self._rows), dim), np.int8)
+            self._sum = np.zeros(dim, np.float32)
         return codes
 
     def _append(self, rows: NDArray[Any], codes: NDArray[np.int8]) -> None:
@@ -173,6 +180,10 @@ class Shelf:
         self._rows[self._count : needed] = rows
         self._codes[self._count : needed] = codes
         self._count = needed
+
+
+def _summed(rows: NDArray[Any], codes: NDArray[np.int8]) -> NDArray[np.float32]:
+    return np.asarray(rows["scale"] @ codes.astype(np.float32), np.float32)
 
 
 def _grown(array: NDArray[Any], used: int, shape: tuple[int, ...]) -> NDArray[Any]:
