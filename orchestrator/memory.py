@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,12 +12,15 @@ from django.utils import timezone
 from orchestrator import runtime
 from orchestrator.inference.embedding import Embedder, unit
 from staff.actions import memory
+from staff.actions.drafts import MAX_CHARS
 from staff.actions.memory import Draft, Kept, Vectors
+from staff.domain import facts
 from staff.models import Memory, Scope
 from staff.recall import Recalled, Sight
 from staff.recall import recall as search
 
 CONTEXT_WEIGHT = 0.3  # of the previous turn in what is embedded
+PART_CHARS = 4000  # of a text that is too long for one memory
 BATCH = 500  # memories to a transaction
 
 
@@ -40,12 +43,33 @@ def remember(
     return kept
 
 
+def cut(draft: Draft) -> list[Draft]:
+    """A draft of any length as drafts that can be kept: a long text in parts, one thread."""
+    if draft.kind == Memory.Kind.FACT or len(draft.text) <= MAX_CHARS:
+        return [draft]
+    thread = draft.thread or f"long text {facts.content_hash(draft.text)[:12]}"
+    return [replace(draft, text=part, thread=thread) for part in _parts(draft.text)]
+
+
 def edit(memory_: Memory, *, by: str, text: str | None = None, value: str | None = None) -> Memory:
     """`staff.actions.memory.edit`, the new words embedded."""
     embedder = runtime.embedder()
     words = text or memory_.text.replace(memory_.value, value or memory_.value)
     vectors = Vectors(embedder.name, embedder.embed([words]))
     return memory.edit(memory_, vectors, by=by, text=text, value=value)
+
+
+def _parts(text: str) -> Iterator[str]:
+    """All of a text in pieces, cut between words where there are any."""
+    start = 0
+    while start < len(text):
+        end = start + PART_CHARS
+        if end < len(text):
+            gap = max(text.rfind("\n", start + PART_CHARS // 2, end), text.rfind(" ", start, end))
+            end = gap + 1 if gap > start else end
+        if part := text[start:end].strip():
+            yield part
+        start = end
 
 
 def _remember_batch(

@@ -22,10 +22,12 @@ from staff.models import (
     Event,
     Goal,
     Membership,
+    Memory,
     ModelCall,
     User,
     Workspace,
 )
+from staff.recall import Sight
 
 RECENT = timedelta(days=7)
 
@@ -152,3 +154,15 @@ def agent_of(workspace: Workspace, agent_id: int) -> Agent:
 def tokens_of(user: User, workspace: Workspace) -> QuerySet[ApiToken]:
     """The user's API tokens that still let someone in."""
     return ApiToken.objects.filter(user=user, workspace=workspace, revoked_at=None).order_by("-id")
+
+
+def memories_of(sight: Sight, *, kind: str = "", state: str = "") -> QuerySet[Memory]:
+    """What is remembered in these scopes, the newest first; forgotten ones never."""
+    found = Memory.objects.filter(scope__in=sight.scope_ids).exclude(state=Memory.State.FORGOTTEN)
+    found = found.filter(kind=kind) if kind else found
+    found = found.filter(state=state) if state else found
+    return found.select_related("scope__agent", "scope__user").order_by("-said_at", "-id")
+
+
+def memory_of(sight: Sight, memory_id: int) -> Memory:
+    return memories_of(sight).get(pk=memory_id)

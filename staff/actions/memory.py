@@ -54,6 +54,27 @@ def scope_of(
     return Scope.objects.get_or_create(workspace=workspace, kind=kind, **owner)[0]
 
 
+def scope_named(workspace: Workspace, user: User, wanted: str = "workspace") -> Scope:
+    """The scope that "workspace", "boss" (the user's own), "team:NAME" or "agent:NAME" means; the
+    agent may be given by its number. Raises MemoryRefused."""
+    kind, _, owner = wanted.partition(":")
+    if kind == Scope.Kind.BOSS:
+        return scope_of(workspace, kind, user=user)
+    if kind == Scope.Kind.WORKSPACE:
+        return scope_of(workspace)
+    if kind not in Scope.Kind.values or not owner:
+        raise MemoryRefused(
+            f"{wanted!r} is no scope: write workspace, boss, team:NAME or agent:NAME."
+        )
+    staff = workspace.agents.all()
+    agent = staff.filter(name__iexact=owner).first()
+    if agent is None and owner.isdecimal() and len(owner) < 19:
+        agent = staff.filter(pk=int(owner)).first()
+    if agent is None:
+        raise MemoryRefused(f"Nobody here is called {owner!r}.")
+    return scope_of(workspace, kind, agent=agent)
+
+
 @transaction.atomic
 def remember(
     scope: Scope, drafts: Sequence[Draft], vectors: Vectors | None = None, *, by: str = ""
@@ -278,6 +299,7 @@ __all__ = [
     "forget",
     "pin",
     "remember",
+    "scope_named",
     "scope_of",
     "settle",
 ]

@@ -16,9 +16,9 @@ Array = NDArray[np.float32]
 # Fitted on the dev histories of `manage.py bench memory`; the last three by judgement.
 WEIGHTS: Mapping[str, float] = {
     "words": 1.0,  # BM25
-    "meaning": 2.1,  # cosine
-    "actor": 1.6,  # said by, or about, somebody whom the question names
-    "when": 3.0,  # said or true in the time that the question names
+    "meaning": 1.9,  # cosine
+    "actor": 1.4,  # said by, or about, somebody whom the question names
+    "when": 2.6,  # said or true in the time that the question names
     "recent": 0.3,
     "fact": 0.3,
     "pinned": 0.3,

@@ -57,11 +57,16 @@ def visible_to(
     return _sight(workspace.pk, Scope.objects.filter(mine, workspace=workspace))
 
 
-def narrowed(sight: Sight, kind: str, agent_id: int | None = None) -> Sight:
-    """Only the scopes of that kind (and owner), of those that are visible anyway."""
+def narrowed(sight: Sight, wanted: str) -> Sight:
+    """Only the scopes of that name, of those that are visible anyway: "workspace", "team",
+    "agent", "boss"; "team:" and "agent:" may be followed by the name or number of the agent."""
+    kind, _, owner = wanted.partition(":")
     found = Scope.objects.filter(pk__in=sight.scope_ids, kind=kind)
-    if agent_id is not None:
-        found = found.filter(agent=agent_id)
+    if owner:
+        named = Q(agent__name__iexact=owner)
+        found = found.filter(
+            named | Q(agent=int(owner)) if owner.isdecimal() and len(owner) < 19 else named
+        )
     return _sight(sight.workspace_id, found)
 
 

@@ -302,12 +302,21 @@ class _Writer:
         return " ".join(part for part in parts if part)
 
     def filler(self) -> str:
-        if self.chance.random() < 0.2:
+        """Small talk. A tenth each is about a topic in general, and names a value that somebody
+        may have; a quarter holds words as rare as any evidence."""
+        draw, choice = self.chance.random(), self.chance.choice
+        if draw < 0.1:
+            return self.dressed(choice(choice(self.data["topic"])["chatter"]))
+        if draw < 0.2:
+            value = choice(choice(self.data["topic"])["values"])
+            return self.dressed(choice(self.data["gossip"]).format(v=value))
+        if draw < 0.45:
+            things = self.chance.sample(self.data["things"], 3)
             return self.dressed(
-                self.chance.choice(self.chance.choice(self.data["topic"])["chatter"])
+                choice(self.data["odd"]).format(**dict(zip("xyz", things, strict=True)))
             )
         parts = (self.data["filler_who"], self.data["filler_did"], self.data["filler_tail"])
-        return self.dressed(" ".join(map(self.chance.choice, parts)) + ".")
+        return self.dressed(" ".join(map(choice, parts)) + ".")
 
 
 def crowd(name: str, seed: int, count: int) -> Iterator[Turn]:
