@@ -54,7 +54,7 @@ def cut(draft: Draft) -> list[Draft]:
 def edit(memory_: Memory, *, by: str, text: str | None = None, value: str | None = None) -> Memory:
     """`staff.actions.memory.edit`, the new words embedded."""
     embedder = runtime.embedder()
-    words = text or memory_.text.replace(memory_.value, value or memory_.value)
+    words = memory.edited_text(memory_, text, value)
     vectors = Vectors(embedder.name, embedder.embed([words]))
     return memory.edit(memory_, vectors, by=by, text=text, value=value)
 

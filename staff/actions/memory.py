@@ -174,29 +174,41 @@ def edit(
     text: str | None = None,
     value: str | None = None,
 ) -> Memory:
-    """Correct the words of a memory. What it said before stays in its events until forgotten.
+    """The boss corrects the words of a memory, and so vouches for them. What it said before stays
+    in its events until it is forgotten.
 
     vectors: of the new words, one row; without it the memory is found by its words only
     """
     write = Write.begin(memory.scope, by)
     memory = _locked(memory)
-    before = {"text": memory.text} | ({"value": memory.value} if memory.value else {})
     if value is not None and memory.kind != Memory.Kind.FACT:
         raise MemoryRefused("Only a fact has a value.")
+    before = {"text": memory.text} | ({"value": memory.value} if memory.value else {})
+    memory.text = limited(facts.clean(edited_text(memory, text, value)).strip())
     memory.value = limited(facts.clean(value if value is not None else memory.value).strip())
-    if text is None and value is not None:
-        text = memory.text.replace(before["value"], memory.value) if before["value"] else ""
-    memory.text = limited(facts.clean(text if text is not None else memory.text).strip())
     if not memory.text or (memory.kind == Memory.Kind.FACT and not memory.value):
         raise MemoryRefused("A memory needs words: to remove it, forget it.")
+    memory.trust, memory.is_tainted = Memory.Trust.BOSS, False
     memory.content_hash = facts.content_hash(memory.text)
     if _twin(memory):
         raise MemoryRefused("The same is remembered already.")
     write.unindex([memory])
     write.index(memory, vectors)
-    write.change(memory, "edited", "text", "value", "content_hash", "length", **before)
+    changed = ("text", "value", "content_hash", "length", "trust", "is_tainted")
+    write.change(memory, "edited", *changed, **before)
     write.end()
     return memory
+
+
+def edited_text(memory: Memory, text: str | None, value: str | None) -> str:
+    """What a memory says after an edit of its text or, of a fact, its value."""
+    if text is not None:
+        return text
+    if value is None:
+        return memory.text
+    if memory.value and memory.value in memory.text:
+        return memory.text.replace(memory.value, value)
+    return f"{memory.subject} {memory.attribute}: {value}"
 
 
 @transaction.atomic
@@ -296,6 +308,7 @@ __all__ = [
     "Vectors",
     "assert_fact",
     "edit",
+    "edited_text",
     "forget",
     "pin",
     "remember",

@@ -1,7 +1,7 @@
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView
 
-from web.api import agents, docs, goals
+from web.api import agents, docs, goals, memories
 
 urlpatterns = [
     path("goals", goals.Goals.as_view(), name="api-goals"),
@@ -23,6 +23,9 @@ urlpatterns = [
     path("goals/<int:goal_id>/budget", goals.Budget.as_view(), name="api-budget"),
     path("agents", agents.Agents.as_view(), name="api-agents"),
     path("agents/<int:agent_id>", agents.OneAgent.as_view(), name="api-agent"),
+    path("memories", memories.Memories.as_view(), name="api-memories"),
+    path("memories/recall", memories.Recall.as_view(), name="api-recall"),
+    path("memories/<int:memory_id>", memories.OneMemory.as_view(), name="api-memory"),
     path("schema", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs", docs.reference, name="api-docs"),
 ]

@@ -53,11 +53,7 @@ class Command(HouseCommand):
         return narrowed(sight, scope) if scope else sight
 
     def do_import(self, options):
-        try:
-            file = sys.stdin.buffer if options["file"] == "-" else Path(options["file"]).open("rb")
-        except OSError as reason:
-            raise CommandError(f"{options['file']} cannot be read: {reason.strerror}.") from reason
-        with file:
+        with opened(options["file"]) as file:
             report = exchange.import_lines(self.workspace, self.user, file, options["scope"])
         for line, reason in report.notes:
             self.stderr.write(f"line {line}: kept, but {reason}")
@@ -102,3 +98,10 @@ class Command(HouseCommand):
             except Memory.DoesNotExist:
                 self.stderr.write(f"there is no memory {pk} here")
         self.stdout.write(f"forgotten: {gone}, with all that was drawn from them")
+
+
+def opened(name):
+    try:
+        return sys.stdin.buffer if name == "-" else Path(name).open("rb")
+    except OSError as reason:
+        raise CommandError(f"{name} cannot be read: {reason.strerror}.") from reason
