@@ -100,11 +100,17 @@ class _Search:
         names = {parts for each in people for parts in each.values()}
         (meaning,) = self.meanings([self.question.gist(names)])
         first = self.ranked(self.question, meaning, people, self.masks, k)
-        hits = {self.id_of(hit): hit for hit in self.followed(first[:LOOKED_AT], people, names, k)}
-        second = list(hits)
-        hits |= {self.id_of(hit): hit for hit in first}
-        order = ranking.interleaved([self.id_of(hit) for hit in first], second, k)
-        return self.read([hits[pk] for pk in order])
+        hits = {self.id_of(hit): hit for hit in first}
+        memories = self.read(hits)
+        second = {}
+        if k > 1:
+            found = self.followed(first[:LOOKED_AT], memories, people, names, k)
+            second = {self.id_of(hit): hit for hit in found}
+            memories |= self.read(second.keys() - hits.keys())
+        order = ranking.interleaved(list(hits), list(second), k)
+        return [
+            self.shown(memories[pk], hits.get(pk) or second[pk]) for pk in order if pk in memories
+        ]
 
     def ranked(
         self,
@@ -134,6 +140,7 @@ class _Search:
     def followed(
         self,
         hits: Sequence[_Hit],
+        texts: Mapping[int, Memory],
         people: Sequence[Mapping[int, frozenset[str]]],
         names: Collection[frozenset[str]],
         k: int,
@@ -142,7 +149,6 @@ class _Search:
 
         "Where does Ann's landlord work?" finds "Bob is my landlord", and so what Bob said of work.
         """
-        texts = Memory.objects.in_bulk([self.id_of(hit) for hit in hits])
         looks: list[tuple[_Hit, Question, set[int]]] = []
         for hit in hits:
             memory = texts.get(self.id_of(hit))
@@ -182,25 +188,19 @@ class _Search:
     def id_of(self, hit: _Hit) -> int:
         return int(self.views[hit.at].rows["id"][hit.row])
 
-    def read(self, hits: Sequence[_Hit]) -> list[Recalled]:
+    def read(self, ids: Collection[int]) -> dict[int, Memory]:
         """The rows themselves, as they are now behind the wall: a shelf may be a moment old."""
         gone = [Memory.State.FORGOTTEN, Memory.State.QUARANTINED]
-        memories = Memory.objects.exclude(state__in=gone).in_bulk([self.id_of(hit) for hit in hits])
-        return [
-            Recalled(
-                memories[self.id_of(hit)],
-                hit.score,
-                {
-                    name: round(value * self.weights[name], 4)
-                    for name, value in hit.features.items()
-                    if value and name in self.weights
-                },
-                hit.features,
-                hit.via,
-            )
-            for hit in hits
-            if self.id_of(hit) in memories
-        ]
+        found = Memory.objects.filter(pk__in=ids).exclude(state__in=gone).order_by()
+        return {memory.pk: memory for memory in found} if ids else {}
+
+    def shown(self, memory: Memory, hit: _Hit) -> Recalled:
+        why = {
+            name: round(value * self.weights[name], 4)
+            for name, value in hit.features.items()
+            if value and name in self.weights
+        }
+        return Recalled(memory, round(hit.score, 4), why, hit.features, hit.via)
 
 
 def _values(features: Mapping[str, Array], row: int) -> dict[str, float]:

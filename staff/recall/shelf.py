@@ -45,7 +45,7 @@ ROW = np.dtype(
     ]
 )
 _BATCH = 5000  # rows from the database at a time
-_BLOCK = 4096  # vectors that are turned into floats at a time
+_BLOCK = 256  # vectors at a time: they fit a cache, and BLAS starts no threads for so few
 _CHANGED = """
     SELECT m.id, extract(epoch FROM m.said_at)::float8, extract(epoch FROM m.last_said_at)::float8,
            extract(epoch FROM m.valid_from)::float8,

@@ -74,12 +74,12 @@ def narrowed(sight: Sight, wanted: str) -> Sight:
 def walled(sight: Sight) -> Iterator[None]:
     """Read as a role for which only rows of these scopes exist, whatever the query forgets."""
     scopes = ",".join(str(int(scope)) for scope in sight.scope_ids)
+    is_nested = connection.in_atomic_block  # the end of a transaction takes the wall down itself
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
-            f"SET LOCAL ROLE {READER}; SET LOCAL forestaff.scopes = '{scopes}'",
-        )
+        cursor.execute(f"SET LOCAL ROLE {READER}; SET LOCAL forestaff.scopes = '{scopes}'")
         yield
-        cursor.execute("SET LOCAL ROLE NONE; SET LOCAL forestaff.scopes = ''")
+        if is_nested:
+            cursor.execute("SET LOCAL ROLE NONE; SET LOCAL forestaff.scopes = ''")
 
 
 def _sight(workspace_id: int, scopes: QuerySet[Scope]) -> Sight:
