@@ -15,6 +15,8 @@ from staff.actions import memory
 from staff.actions.drafts import MAX_CHARS
 from staff.actions.memory import Draft, Kept, Vectors
 from staff.domain import facts
+from staff.domain.names import without
+from staff.domain.words import words
 from staff.models import Memory, Scope
 from staff.recall import Recalled, Sight
 from staff.recall import recall as search
@@ -54,8 +56,8 @@ def cut(draft: Draft) -> list[Draft]:
 def edit(memory_: Memory, *, by: str, text: str | None = None, value: str | None = None) -> Memory:
     """`staff.actions.memory.edit`, the new words embedded."""
     embedder = runtime.embedder()
-    words = memory.edited_text(memory_, text, value)
-    vectors = Vectors(embedder.name, embedder.embed([words]))
+    said = _without_subject(memory.edited_text(memory_, text, value), memory_.subject)
+    vectors = Vectors(embedder.name, embedder.embed([said]))
     return memory.edit(memory_, vectors, by=by, text=text, value=value)
 
 
@@ -93,13 +95,20 @@ def _remember_batch(
 def embedded(embedder: Embedder, drafts: Sequence[Draft], before: Sequence[str]) -> np.ndarray:
     """(N, D): each text with a share of what was said before it, so that an answer is found by
     its question. before: that text; empty for none."""
-    texts = [draft.text or f"{draft.subject} {draft.attribute}: {draft.value}" for draft in drafts]
-    own = embedder.embed(texts)
+    texts = [draft.text or f"{draft.attribute}: {draft.value}" for draft in drafts]
+    own = embedder.embed(
+        [_without_subject(text, draft.subject) for text, draft in zip(texts, drafts, strict=True)]
+    )
     spoken = np.array([bool(text) for text in before])
     if spoken.any():
         context = embedder.embed([text for text in before if text])
         own[spoken] += CONTEXT_WEIGHT * context
     return unit(own)
+
+
+def _without_subject(text: str, subject: str) -> str:
+    """Whom a fact is about is a field: what is embedded says only what is true of them."""
+    return without(text, [frozenset(words(subject))])
 
 
 def _before(scope: Scope, drafts: Sequence[Draft]) -> list[str]:

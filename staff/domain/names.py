@@ -53,6 +53,6 @@ class Names:
 
 def without(text: str, names: Iterable[frozenset[str]]) -> str:
     """The text without the words of these names; the text itself if nothing would be left."""
-    parts = frozenset().union(*names)
+    parts: frozenset[str] = frozenset().union(*names)
     kept = [word for word in text.split() if not parts.intersection(words(word))]
     return " ".join(kept) or text

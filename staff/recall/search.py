@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from staff.domain import ranking
 from staff.domain.ranking import WEIGHTS
-from staff.domain.words import terms
+from staff.domain.words import stem, terms
 from staff.models import Memory, Scope
 from staff.recall import scoring
 from staff.recall.question import Eligible, Question
@@ -97,14 +97,14 @@ class _Search:
         self.masks = [self.eligible.mask(view, self.question.spans) for view in self.views]
         self.lexicon = Lexicon(self.scopes, self.views, self.question.terms)
         people = [view.names.mentioned(self.question.text) for view in self.views]
-        names = {parts for each in people for parts in each.values()}
-        (meaning,) = self.meanings([self.question.gist(names)])
+        self.names = {parts for each in people for parts in each.values()}
+        (meaning,) = self.meanings([self.question.gist(self.names)])
         first = self.ranked(self.question, meaning, people, self.masks, k)
         hits = {self.id_of(hit): hit for hit in first}
         memories = self.read(hits)
         second = {}
         if k > 1:
-            found = self.followed(first[:LOOKED_AT], memories, people, names, k)
+            found = self.followed(first[:LOOKED_AT], memories, people, k)
             second = {self.id_of(hit): hit for hit in found}
             memories |= self.read(second.keys() - hits.keys())
         order = ranking.interleaved(list(hits), list(second), k)
@@ -121,12 +121,15 @@ class _Search:
         k: int,
     ) -> list[_Hit]:
         """The k best rows for a question, the best first."""
-        words = scoring.shares(self.lexicon.scores(question.terms), masks)
+        fields = [
+            scoring.fields(view, there, question, self.now_s)
+            for view, there in zip(self.views, people, strict=True)
+        ]
+        words = scoring.shares(self.words(question, [each["actor"] for each in fields]), masks)
         meaning = scoring.shares(meaning, masks)
         hits: list[_Hit] = []
-        for at, view in enumerate(self.views):
-            features = {"words": words[at], "meaning": meaning[at]}
-            features |= scoring.fields(view, people[at], question, self.now_s)
+        for at in range(len(self.views)):
+            features = {"words": words[at], "meaning": meaning[at], **fields[at]}
             total = ranking.fused(features, self.weights)
             evidence = words[at] + meaning[at] + features["actor"] + features["when"]
             rows = np.flatnonzero(masks[at] & (evidence > 0))
@@ -137,12 +140,21 @@ class _Search:
             ]
         return sorted(hits, key=lambda hit: (-hit.score, hit.at, hit.row))[:k]
 
+    def words(self, question: Question, actor: Sequence[Array]) -> list[Array]:
+        """BM25. A name counts once: as a word where it is not the memory's actor or subject."""
+        named = {stem(part) for parts in self.names for part in parts}
+        plain = self.lexicon.scores([term for term in question.terms if term not in named])
+        names = self.lexicon.scores([term for term in question.terms if term in named])
+        return [
+            words + name * (1 - is_named)
+            for words, name, is_named in zip(plain, names, actor, strict=True)
+        ]
+
     def followed(
         self,
         hits: Sequence[_Hit],
         texts: Mapping[int, Memory],
         people: Sequence[Mapping[int, frozenset[str]]],
-        names: Collection[frozenset[str]],
         k: int,
     ) -> list[_Hit]:
         """What is left of the question, asked of those whom a good hit names and it does not.
@@ -160,7 +172,7 @@ class _Search:
                 looks.append((hit, left, others))
         if not looks:
             return []
-        meanings = self.meanings([left.gist(names) for _, left, _ in looks])
+        meanings = self.meanings([left.gist(self.names) for _, left, _ in looks])
         found: list[_Hit] = []
         for (hit, left, others), meaning in zip(looks, meanings, strict=True):
             people_there = [others if at == hit.at else set() for at in range(len(self.views))]

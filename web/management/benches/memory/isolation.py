@@ -40,7 +40,7 @@ def run(boss: User, say: Callable[[str], None], queries: int = QUERIES, **_: Any
         chance = random.Random(number)
         viewer = chance.choice(viewers)
         asked = chance.choice(
-            ["What is the code word?", "code word of the vault", "vault", "Who opens the safe?"]
+            ["What is the code word?", "code word of the vault", "the vault", "safe code word"]
         )
         found = memories.recall(viewer.sight, asked, 10, with_past=chance.random() < 0.3)
         heard = {
@@ -57,7 +57,8 @@ def run(boss: User, say: Callable[[str], None], queries: int = QUERIES, **_: Any
         list(pool.map(ask, range(queries)))
         list(pool.map(lambda _: connections.close_all(), range(THREADS * 4)))
     say(
-        f"{queries} questions over {WORKSPACES * 5} scopes: {leaks} leaks, {missed} without a canary"
+        f"{queries} questions over {WORKSPACES * 5} scopes: {leaks} leaks; "
+        f"{queries - missed} heard a canary of their own"
     )
     return {"leaks": leaks, "leak_queries": queries, "leak_scopes": WORKSPACES * 5}
 
