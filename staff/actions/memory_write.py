@@ -50,7 +50,9 @@ class Write:
                     [goals],
                 )
         locked = Scope.objects.select_for_update().get(pk=scope.pk)
-        locked.version += 1
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT nextval('staff_scope_version')")
+            (locked.version,) = cursor.fetchone()
         return cls(locked, by)
 
     def end(self) -> None:

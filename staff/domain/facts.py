@@ -77,7 +77,8 @@ def placed(moments: list[datetime], new: datetime) -> int:
 def _slot_part(text: str) -> str:
     apart = re.sub(r"([a-z])([A-Z])", r"\1 \2", text.replace("_", " "))
     bare = re.sub(r"['’]s\b", "", fold(apart))
-    return " ".join(word for word in words(bare) if word not in _ARTICLES)[:_MAX_SLOT_PART]
+    kept = [word for word in words(bare) if word not in _ARTICLES] or words(bare)
+    return " ".join(kept)[:_MAX_SLOT_PART]
 
 
 def _signs(value: str) -> str:

@@ -30,7 +30,8 @@ _UNITS = {
 }
 
 # Month names that are other words as well count only after a word that a date follows.
-_MONTH = "|".join(sorted((m for m in MONTHS if len(m) > 2), key=len, reverse=True))
+_SHORT = {"jan", "feb", "mar", "apr", "may", "mai", "jun", "jul", "aug", "sep", "oct", "nov", "dec"}
+_MONTH = "|".join(sorted((m for m in MONTHS if len(m) > 3 or m in _SHORT), key=len, reverse=True))
 _BEFORE_MONTH = r"in|of|during|since|until|till|by|early|late|mid|before|after|last|next|im|en"
 _PARTS = {"early": 0, "beginning": 0, "start": 0, "mid": 1, "middle": 1, "late": 2, "end": 2}
 _ORDINALS = {"first": 0, "second": 1, "third": 2, "fourth": 3, "last": 4}
@@ -118,7 +119,8 @@ def _months(text: str, today: date, is_past: bool) -> Iterator[Span]:
     for match in _WHOLE_MONTH.finditer(text):
         name = match["month"]
         is_plain = name[0].isupper() and (len(name) > 3 or name == "May")
-        if match["year"] or match["lead"] or (is_plain and match.start() > 0):
+        is_first = re.search(r"(?:^|[.!?:]\s*)$", text[: match.start("month")])
+        if match["year"] or match["lead"] or (is_plain and not is_first):
             first = _month_start(match, today, is_past)
             start = match.start("month")
             yield Span(first, first + relativedelta(months=1), (start, match.end()))

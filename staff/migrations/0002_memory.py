@@ -532,6 +532,9 @@ class Migration(migrations.Migration):
                 fields=("scope", "content_hash"), name="forgotten_once"
             ),
         ),
+        migrations.RunSQL(
+            "CREATE SEQUENCE staff_scope_version", "DROP SEQUENCE staff_scope_version"
+        ),
         migrations.RunSQL(MAKE_READER, migrations.RunSQL.noop),
         wall("scope", f"id = {VISIBLE}"),
         *[wall(table, f"scope_id = {VISIBLE}") for table in BY_SCOPE],

@@ -24,7 +24,8 @@ class Scope(models.Model):
 
     agent: for a team, the one who leads it; for an agent, itself. user: for a boss, that person
     version: raised by each transaction that changes a memory of the scope, under a lock on this
-    row; every row that it changed carries the new number, so caches read only what is newer
+    row; every row that it changed carries the new number, so caches read only what is newer.
+    Numbers come from one sequence and never come again, not even after a rollback
     memories, words: how many are indexed, and their length together; for BM25
     """
 

@@ -6,7 +6,7 @@ import pytest
 from django.urls import get_resolver, reverse
 from django.urls.resolvers import URLPattern
 
-from staff.actions import people
+from staff.actions import memory, people
 from staff.models import Agent, ApiToken, Event, Goal
 from tests.web import made
 from tests.web.conftest import browser_of
@@ -35,18 +35,20 @@ def mine(boss, office):
     """Ids of everything that the boss has, in goals of every kind."""
     proposed, done = made.proposed(boss, office), made.done(boss, office)
     people.make_token(boss, office, "mine")
+    (kept,) = memory.remember(memory.scope_of(office), [memory.Draft("ours")])
     return {
         "goal_id": [proposed.pk, done.pk],
         "plan_id": [proposed.plans.first().pk],
         "artifact_id": [done.artifacts.first().pk],
         "agent_id": [office.agents.first().pk],
         "token_id": [ApiToken.objects.get().pk],
+        "memory_id": [kept.memory.pk],
     }
 
 
 def test_the_matrix_covers_every_kind_of_id():
     kinds = {name for _, names in ADDRESSES for name in names}
-    assert {"goal_id", "agent_id", "artifact_id", "plan_id", "token_id"} <= kinds
+    assert {"goal_id", "agent_id", "artifact_id", "memory_id", "plan_id", "token_id"} <= kinds
     assert len(ADDRESSES) > 20
 
 

@@ -254,11 +254,11 @@ def rows_in(data: Any) -> list[dict[str, Any]]:
     rows = data["memories"]
     if not isinstance(rows, list) or not 0 < len(rows) <= MAX_BATCH:
         raise ValidationError({"memories": [f"Give a list of 1 to {MAX_BATCH} memories."]})
-    shape = RememberAsked(data=rows, many=True)
-    if not shape.is_valid():
-        wrong = {f"memories.{at}": each for at, each in enumerate(shape.errors) if each}
+    shapes = [RememberAsked(data=row) for row in rows]
+    wrong = {f"memories.{at}": s.errors for at, s in enumerate(shapes) if not s.is_valid()}
+    if wrong:
         raise ValidationError(wrong)
-    return shape.validated_data
+    return [shape.validated_data for shape in shapes]
 
 
 def draft_in(row: dict[str, Any], user: Any, at: int) -> memory.Draft:
