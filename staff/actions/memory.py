@@ -6,7 +6,7 @@ deadlock; goals that it mentions are locked before the scope.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -16,7 +16,8 @@ from staff.actions.drafts import Draft, MemoryRefused, Source, Vectors, checked,
 from staff.actions.memory_write import Write
 from staff.domain import facts
 from staff.domain.facts import Standing
-from staff.models import Agent, Memory, Scope, User, Workspace
+from staff.models import Agent, Memory, MemoryUse, Scope, User, Workspace
+from staff.recall import Recalled
 
 Outcome = Literal["new", "again", "superseding", "earlier", "quarantined", "forgotten"]
 
@@ -243,6 +244,37 @@ def forget(memories: Iterable[Memory], *, by: str) -> int:
     return len(going)
 
 
+@transaction.atomic
+def note_uses(
+    recalled: Sequence[Recalled], query: str, *, goal_id: int | None, task_id: int | None
+) -> None:
+    """Which memories entered a prompt, and what the ranking saw of each. One row for a memory in
+    a task; the first question that brought it counts."""
+    MemoryUse.objects.bulk_create(
+        [
+            MemoryUse(
+                memory=each.memory,
+                goal_id=goal_id,
+                task_id=task_id,
+                query=facts.clean(query),
+                rank=rank,
+                score=each.score,
+                features=each.features,
+            )
+            for rank, each in enumerate(recalled)
+        ],
+        ignore_conflicts=True,
+    )
+
+
+@transaction.atomic
+def note_cited(task_id: int, memory_ids: Collection[int]) -> None:
+    """The answer of a task is known: these of its memories were cited, the others were not."""
+    uses = MemoryUse.objects.filter(task=task_id)
+    uses.exclude(memory__in=memory_ids).update(was_cited=False)
+    uses.filter(memory__in=memory_ids).update(was_cited=True)
+
+
 def _history(scope: Scope, slot: str) -> list[Memory]:
     """What was ever held true of a slot, the oldest first."""
     standing = (Memory.State.ACTIVE, Memory.State.SUPERSEDED)
@@ -310,6 +342,8 @@ __all__ = [
     "edit",
     "edited_text",
     "forget",
+    "note_cited",
+    "note_uses",
     "pin",
     "remember",
     "scope_named",

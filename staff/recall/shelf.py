@@ -122,7 +122,7 @@ class Shelf:
         with self._lock:
             if version <= self._version:
                 return
-            with connection.cursor() as cursor:
+            with connection.chunked_cursor() as cursor:  # a large scope comes in pieces
                 cursor.execute(_CHANGED, [self.model, self.scope_id, self._version])
                 while batch := cursor.fetchmany(_BATCH):
                     self._take(batch)
@@ -131,15 +131,14 @@ class Shelf:
     def _take(self, batch: Sequence[tuple[Any, ...]]) -> None:
         rows = np.array([self._row(values) for values in batch], ROW)
         codes = self._quantised(rows, [values[-1] for values in batch])
-        last = self._rows["id"][self._count - 1] if self._count else -1
-        is_new = rows["id"] > last
-        known = self.view.at(rows["id"][~is_new])
-        self._sum = (
-            self._sum + _summed(rows, codes) - _summed(self._rows[known], self._codes[known])
-        )
-        self._rows[known] = rows[~is_new]
-        self._codes[known] = codes[~is_new]
-        self._append(rows[is_new], codes[is_new])
+        places = self.view.at(rows["id"])
+        is_known = places >= 0
+        known = places[is_known]
+        before = _summed(self._rows[known], self._codes[known])
+        self._sum = self._sum + _summed(rows, codes) - before
+        self._rows[known] = rows[is_known]
+        self._codes[known] = codes[is_known]
+        self._append(rows[~is_known], codes[~is_known])
 
     def _row(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
         identity, said, last, start, end, actor, subject, thread, kind, state, *rest = values

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from staff.actions import memory
+from staff.actions import goals, memory
 from staff.domain import bm25
 from staff.domain.words import terms
 from staff.models import Memory, Scope
-from staff.recall import recall, visible_to
+from staff.recall import alike, recall, visible_to
 from staff.recall.scoring import Lexicon
-from staff.recall.shelf import Shelves, shelves
+from staff.recall.shelf import Shelf, Shelves, shelves
 from tests.staff.recall.conftest import NOW, days_ago
 
 
@@ -196,3 +196,36 @@ def test_quantised_vectors_keep_the_order(scope, embedder, say):
     query = embedder.embed(["word7 other0"])
     exact = embedder.embed([m.text for m in Memory.objects.order_by("id")]) @ query[0]
     assert np.abs(view.products(query)[:, 0] - exact).max() < 0.01
+
+
+def test_likely_doubles_are_nominated_and_left_alone(scope, fact, sight, embedder):
+    fact(scope, "Ann Lee", "mobile number", "111 222")
+    fact(scope, "Ann", "number of the mobile", "111 222")
+    fact(scope, "Bob", "mobile number", "111 222")
+    (pair,) = alike(sight, embedder.name, floor=0.9)
+    assert {pair.one.subject, pair.other.subject} == {"Ann", "Ann Lee"} and pair.cosine > 0.9
+    assert Memory.objects.filter(state="active").count() == 3
+
+
+def test_what_entered_a_prompt_is_recorded(office, boss, scope, say, ask):
+    goal = goals.create(office, boss, "Which dog?")
+    kept = [say(scope, "we took a greyhound home"), say(scope, "a greyhound sleeps a lot")]
+    found = ask("greyhound")
+    memory.note_uses(found, "greyhound", goal_id=goal.pk, task_id=None)
+    use = kept[0].uses.get()
+    assert use.goal == goal and use.query == "greyhound" and use.was_cited is None
+    assert use.features["words"] > 0
+    memory.forget([kept[0]], by="boss")
+    use.refresh_from_db()
+    assert use.query == "" and use.features == {}
+
+
+def test_a_row_changed_before_it_was_ever_seen_finds_its_place(scope, say, fact, ask, embedder):
+    """Rows come by version: an early memory that was edited late arrives after younger ones."""
+    early = say(scope, "early bird")
+    shelf = Shelf(scope.pk, embedder.name)
+    say(scope, "late owl")
+    memory.pin(early, by="boss")
+    shelf.follow(Scope.objects.get(pk=scope.pk).version)
+    assert list(shelf.view.rows["id"]) == sorted(shelf.view.rows["id"])
+    assert shelf.view.rows["is_pinned"].tolist() == [True, False]
