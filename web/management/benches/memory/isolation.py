@@ -53,9 +53,15 @@ def run(boss: User, say: Callable[[str], None], queries: int = QUERIES, **_: Any
         if number % 500 == 0:
             _disturb(viewer, number)
 
+    def ask_all(numbers: range) -> None:
+        try:
+            for number in numbers:
+                ask(number)
+        finally:
+            connections.close_all()
+
     with ThreadPoolExecutor(THREADS) as pool:
-        list(pool.map(ask, range(queries)))
-        list(pool.map(lambda _: connections.close_all(), range(THREADS * 4)))
+        list(pool.map(ask_all, [range(first, queries, THREADS) for first in range(THREADS)]))
     say(
         f"{queries} questions over {WORKSPACES * 5} scopes: {leaks} leaks; "
         f"{queries - missed} heard a canary of their own"
