@@ -6,17 +6,22 @@ import importlib
 import logging
 import threading
 from functools import cache
+from pathlib import Path
 
 import psutil
 from django.conf import settings
 
 from orchestrator.inference.base import ChatModel, ModelUnavailable
 from orchestrator.inference.catalogue import Catalogue
+from orchestrator.inference.embedding import Embedder, WordLlamaEmbedder
 from orchestrator.inference.scripted import ScriptedModel
 
 logger = logging.getLogger(__name__)
 
+WORDLLAMA = "wordllama"
+
 _models: dict[str, ChatModel] = {}
+_embedders: dict[str, Embedder] = {}
 _lock = threading.Lock()
 
 
@@ -47,6 +52,20 @@ def _scripted() -> ChatModel:
     return ScriptedModel(getattr(importlib.import_module(module), function))
 
 
+def embedder(name: str = "") -> Embedder:
+    """The embedder of that name, else of EMBEDDER; loaded on first use, shared by all threads.
+
+    The web process may call this: the default one takes 100 MB and half a second, and without it
+    a search by the boss would compare words only.
+    Raises ModelUnknown or ModelUnavailable, each with what to do about it.
+    """
+    name = name or settings.EMBEDDER
+    with _lock:
+        if name not in _embedders:
+            _embedders[name] = WordLlamaEmbedder() if name == WORDLLAMA else _load_gguf(name)
+        return _embedders[name]
+
+
 def warm_up() -> None:
     """Load the default model in the background, so that the first goal need not wait for it."""
 
@@ -60,12 +79,7 @@ def warm_up() -> None:
 
 
 def _load(name: str) -> ChatModel:
-    entry = Catalogue.load().get(name)
-    path = entry.verified_path()
-    if path is None:
-        raise ModelUnavailable(
-            f"{name} is not on this machine. Fetch it with: python manage.py models pull {name}"
-        )
+    path = _path(name)
     from orchestrator.inference.llamacpp import LlamaCppEngine
 
     logger.info("loading %s", name)
@@ -75,3 +89,25 @@ def _load(name: str) -> ChatModel:
         threads=settings.MODEL_THREADS or None,
         gpu_layers=settings.GPU_LAYERS,
     )
+
+
+def _load_gguf(name: str) -> Embedder:
+    path = _path(name)
+    from orchestrator.inference.gguf import GgufEmbedder
+
+    logger.info("loading %s for embedding", name)
+    return GgufEmbedder(
+        path,
+        name=name,
+        threads=settings.MODEL_THREADS or None,
+        gpu_layers=settings.GPU_LAYERS,
+    )
+
+
+def _path(name: str) -> Path:
+    path = Catalogue.load().get(name).verified_path()
+    if path is None:
+        raise ModelUnavailable(
+            f"{name} is not on this machine. Fetch it with: python manage.py models pull {name}"
+        )
+    return path

@@ -28,6 +28,7 @@ from staff.models import (
     Goal,
     GoalSearch,
     Membership,
+    Memory,
     ModelCall,
     Node,
     Question,
@@ -37,6 +38,7 @@ from staff.models import (
     Workspace,
 )
 from staff.models.search import holding
+from staff.recall import Sight
 
 RECENT = timedelta(days=7)
 
@@ -291,3 +293,15 @@ def _count(rows: QuerySet[Any], group: str) -> Coalesce:
     """How many of the rows belong to the outer row, each row counted for itself and no other."""
     counted = rows.order_by().values(group).annotate(n=Count("*")).values("n")
     return Coalesce(Subquery(counted), 0)
+
+
+def memories_of(sight: Sight, *, kind: str = "", state: str = "") -> QuerySet[Memory]:
+    """What is remembered in these scopes, the newest first; forgotten ones never."""
+    found = Memory.objects.filter(scope__in=sight.scope_ids).exclude(state=Memory.State.FORGOTTEN)
+    found = found.filter(kind=kind) if kind else found
+    found = found.filter(state=state) if state else found
+    return found.select_related("scope__agent", "scope__user").order_by("-said_at", "-id")
+
+
+def memory_of(sight: Sight, memory_id: int) -> Memory:
+    return memories_of(sight).get(pk=memory_id)

@@ -25,6 +25,8 @@ NOT_RUNNING = "postgresql://postgres@/forestaff?host=/nonexistent"  # a clear re
 DEFAULT_MODEL = env.text("MODEL", "")  # empty: chosen by this machine's memory
 MODEL_THREADS = env.integer("FORESTAFF_MODEL_THREADS", 0)  # 0: the cores this process may use
 GPU_LAYERS = env.integer("FORESTAFF_GPU_LAYERS", 0)
+RECALL_CACHE_MB = env.integer("FORESTAFF_RECALL_CACHE_MB", 256)
+EMBEDDER = env.text("EMBEDDER", "wordllama")  # or a GGUF embedding model of the catalogue
 LEASE_S = env.integer("FORESTAFF_LEASE_S", 60)
 HEARTBEAT_S = env.integer("FORESTAFF_HEARTBEAT_S", 10)
 WATCH_FOLDERS = env.names("FORESTAFF_WATCH", [str(DATA_DIR / "inbox")])  # PATH or ID=PATH

@@ -19,8 +19,8 @@ from orchestrator.tools.amounts import (
     find_currencies,
     variants,
 )
-from orchestrator.tools.dates import WrittenDate, day_comes_first, find_dates
 from orchestrator.tools.fields import Field
+from staff.domain.dates import WrittenDate, day_comes_first, find_dates
 
 MAX_SPANS = 160
 SPAN_CHARS = 80

@@ -8,7 +8,7 @@ from datetime import date
 from decimal import Decimal
 
 from orchestrator.tools.amounts import find_amounts, parse_amount
-from orchestrator.tools.dates import WrittenDate, find_dates, find_days
+from staff.domain.dates import WrittenDate, find_dates, find_days
 
 _SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[^\W\d_a-zß-öø-ÿ])")
 _TOKEN = re.compile(r"[^\s|()\"“”„*`]*\d[^\s|()\"“”„*`]*")

@@ -17,10 +17,10 @@ from orchestrator.inference.grammar import from_schema
 from orchestrator.tools.base import Table, ToolContext, ToolError
 from orchestrator.tools.calendar import resolved
 from orchestrator.tools.candidates import Evidence, candidates, value_of
-from orchestrator.tools.dates import MONTHS, find_days
 from orchestrator.tools.documents import Document, parts_of
 from orchestrator.tools.fields import Field
 from orchestrator.tools.formats import tidy
+from staff.domain.dates import MONTHS, find_days
 
 MAX_RECORDS = 15  # of one part of a document
 PART_CHARS = 3000  # about 1,000 tokens

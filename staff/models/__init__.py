@@ -1,6 +1,16 @@
 from staff.models.agents import Agent
 from staff.models.budgets import Budget
 from staff.models.goals import Artifact, Goal, Plan
+from staff.models.memory import (
+    Memory,
+    MemoryEvent,
+    MemorySource,
+    MemoryUse,
+    MemoryVector,
+    Posting,
+    Scope,
+    Tombstone,
+)
 from staff.models.nodes import Node
 from staff.models.people import ApiToken, Membership, SignInLink, User, Workspace
 from staff.models.records import Event, EventArchive, ModelCall, Outbox
@@ -22,15 +32,23 @@ __all__ = [
     "Goal",
     "GoalSearch",
     "Membership",
+    "Memory",
+    "MemoryEvent",
+    "MemorySource",
+    "MemoryUse",
+    "MemoryVector",
     "ModelCall",
     "Node",
     "Outbox",
     "Plan",
+    "Posting",
     "Question",
     "Routine",
+    "Scope",
     "Sighting",
     "SignInLink",
     "Task",
+    "Tombstone",
     "User",
     "Workspace",
 ]

@@ -6,7 +6,7 @@ import pytest
 from django.urls import get_resolver, reverse
 from django.urls.resolvers import URLPattern
 
-from staff.actions import nodes, people, queue
+from staff.actions import memory, nodes, people, queue
 from staff.models import Agent, ApiToken, Event, Goal, Node, Routine, Task
 from tests.web import made
 from tests.web.conftest import browser_of
@@ -36,6 +36,7 @@ def mine(boss, office):
     """Ids of everything that the boss has, in goals of every kind."""
     proposed, done = made.proposed(boss, office), made.done(boss, office)
     people.make_token(boss, office, "mine")
+    (kept,) = memory.remember(memory.scope_of(office), [memory.Draft("ours")])
     return {
         "goal_id": [proposed.pk, done.pk],
         "plan_id": [proposed.plans.first().pk],
@@ -44,13 +45,14 @@ def mine(boss, office):
         "agent_id": [office.agents.first().pk],
         "routine_id": [made.routine(boss, office, kind).pk for kind in ("schedule", "webhook")],
         "token_id": [ApiToken.objects.get().pk],
+        "memory_id": [kept.memory.pk],
     }
 
 
 def test_the_matrix_covers_every_kind_of_id():
     kinds = {name for _, names in ADDRESSES for name in names}
     assert {"goal_id", "task_id", "agent_id", "artifact_id", "plan_id", "token_id"} <= kinds
-    assert "routine_id" in kinds and len(ADDRESSES) > 33
+    assert {"routine_id", "memory_id"} <= kinds and len(ADDRESSES) > 36
 
 
 @pytest.mark.parametrize(("name", "parameters"), ADDRESSES, ids=[name for name, _ in ADDRESSES])

@@ -11,13 +11,16 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import exception_handler, set_rollback
 
+from orchestrator.inference.base import InferenceError
 from orchestrator.tools.base import FileProblem
 from staff.actions.agents import AgentRefused
+from staff.actions.drafts import MemoryRefused
 from staff.actions.firings import NotNow
 from staff.actions.goals import GoalRefused
 from staff.actions.routines import RoutineRefused
 from staff.domain.lifecycle import IllegalTransition
 from staff.domain.plans import PlanRefused
+from staff.recall import NothingVisible
 
 OURS: tuple[tuple[type[Exception], int, str], ...] = (
     (IllegalTransition, 409, "illegal_transition"),
@@ -27,6 +30,9 @@ OURS: tuple[tuple[type[Exception], int, str], ...] = (
     (AgentRefused, 400, "refused"),
     (NotNow, 409, "not_now"),
     (RoutineRefused, 400, "refused"),
+    (MemoryRefused, 400, "refused"),
+    (NothingVisible, 403, "permission_denied"),
+    (InferenceError, 503, "model_unavailable"),
     (FileProblem, 404, "not_found"),
     (ObjectDoesNotExist, 404, "not_found"),
     (SuspiciousOperation, 400, "bad_request"),

@@ -1,7 +1,7 @@
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
-from web.api import agents, docs, goals, nodes, routines, tasks
+from web.api import agents, docs, goals, memories, nodes, routines, tasks
 
 TASK = "goals/<int:goal_id>/tasks/<int:task_id>"
 
@@ -42,6 +42,9 @@ urlpatterns = [
     path("routines/<int:routine_id>/pause", routines.Pause.as_view(), name="api-pause-routine"),
     path("routines/<int:routine_id>/resume", routines.Resume.as_view(), name="api-resume-routine"),
     path("routines/<int:routine_id>/secret", routines.Secret.as_view(), name="api-new-secret"),
+    path("memories", memories.Memories.as_view(), name="api-memories"),
+    path("memories/recall", memories.Recall.as_view(), name="api-recall"),
+    path("memories/<int:memory_id>", memories.OneMemory.as_view(), name="api-memory"),
     path("schema", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs", docs.reference, name="api-docs"),
 ]

@@ -14,6 +14,8 @@ from orchestrator.inference.catalogue import Catalogue
 from orchestrator.runtime import default_model
 from staff.domain.lifecycle import OPEN_GOALS
 from staff.models import Goal
+from web.management.benches import memory as memory_bench
+from web.management.benches.histories import FAMILIES
 from web.management.commands.goal import elapsed_s, expand, given_file
 from web.management.house import HouseCommand, find_user, find_workspace
 
@@ -36,6 +38,14 @@ class Command(HouseCommand):
         orchestration.add_argument("--scale", default="1.0", help="1.0 is the full figure")
         pages = benches.add_parser("pages", help="pages of very many goals; needs no `make up`")
         pages.add_argument("--scale", default="1.0", help="1.0 is 50,000 goals, a million events")
+        memory = benches.add_parser("memory", help="recall, speed, isolation; needs no house")
+        memory.add_argument(
+            "--part", action="append", choices=list(memory_bench.PARTS), help="default: all"
+        )
+        memory.add_argument("--family", choices=FAMILIES, default="held_out")
+        memory.add_argument("--seconds", type=float, default=60, help="of the four writers")
+        memory.add_argument("--queries", type=int, default=10_000, help="of the leak test")
+        memory.add_argument("--large", type=int, default=100_000, help="memories of the large one")
 
     def handle(self, name, **options):
         self.stdout.write(json.dumps(getattr(self, name)(options), ensure_ascii=False))
@@ -58,6 +68,16 @@ class Command(HouseCommand):
 
     def pages(self, options):
         become("pages", options["scale"])
+
+    def memory(self, options):
+        return memory_bench.run(
+            self.stdout.write,
+            options["part"] or list(memory_bench.PARTS),
+            family=options["family"],
+            seconds=options["seconds"],
+            queries=options["queries"],
+            large=options["large"],
+        )
 
     def invoices(self, options):
         """Give the sample goal, wait, compare every total with the truth it was made from."""

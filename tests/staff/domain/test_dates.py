@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.tools.dates import MONTHS, day_comes_first, find_dates, find_days
+from staff.domain.dates import MONTHS, day_comes_first, find_dates, find_days
 
 days = st.dates(date(1970, 1, 1), date(2069, 12, 31))
 FORMS = ["{d:%Y-%m-%d}", "{d:%Y/%m/%d}", "{d:%d.%m.%Y}", "{d.day}. {name} {d.year}"]
