@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -259,7 +260,9 @@ def opened(folder: int, name: str) -> Iterator[tuple[IO[bytes], int]]:
 
 
 def _replace(folder: int, name: str, content: bytes) -> None:
-    staged = _STAGED + secrets.token_hex(4)
+    """Raises FileNotFoundError where somebody else began to write the same file meanwhile."""
+    staged = f"{_STAGED}{hashlib.sha256(name.encode()).hexdigest()[:12]}-{secrets.token_hex(4)}"
+    _clear(folder, staged.rpartition("-")[0])
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(staged, flags, 0o644, dir_fd=folder)
     try:
@@ -273,3 +276,12 @@ def _replace(folder: int, name: str, content: bytes) -> None:
         with suppress(FileNotFoundError):
             os.unlink(staged, dir_fd=folder)
         raise
+
+
+def _clear(folder: int, beginning: str) -> None:
+    """Remove what others have staged: they died at it, or are frozen and shall not finish it."""
+    with os.scandir(folder) as entries:
+        staged = [entry.name for entry in entries if entry.name.startswith(beginning)]
+    for name in staged:
+        with suppress(FileNotFoundError):
+            os.unlink(name, dir_fd=folder)

@@ -175,3 +175,33 @@ def test_the_kind_is_told_by_the_content(folder, name, content, kind):
     assert kind_of(name, content) == kind
     folder.write(name, content)
     assert [entry.kind for entry in folder.list()] == [kind]
+
+
+def test_what_a_dead_writer_has_staged_goes_with_the_next_write(tmp_path, monkeypatch):
+    files = GoalFolder(tmp_path)
+    with monkeypatch.context() as death:
+        death.setattr(module.os, "fsync", lambda _: os._exit(0))
+        if (child := os.fork()) == 0:
+            files.write("a.csv", b"half")
+            os._exit(1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert len(list(tmp_path.iterdir())) == 1 and list(files.list()) == []
+    files.write("b.csv", b"of another")
+    files.write("a.csv", b"whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "b.csv"]
+    assert files.read("a.csv") == b"whole"
+
+
+def test_a_writer_that_froze_does_not_finish_what_another_has_done_since(tmp_path, monkeypatch):
+    files = GoalFolder(tmp_path)
+    fsync = os.fsync
+
+    def freeze(descriptor):
+        monkeypatch.setattr(module.os, "fsync", fsync)
+        files.write("a.csv", b"newer")
+
+    monkeypatch.setattr(module.os, "fsync", freeze)
+    with pytest.raises(FileNotFoundError):
+        files.write("a.csv", b"older")
+    assert files.read("a.csv") == b"newer"
+    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
