@@ -23,7 +23,7 @@ from typing import Any
 
 from deploy.soak import journal
 from deploy.soak.disasters import Disasters, Toll
-from deploy.soak.house import House
+from deploy.soak.house import House, Restart
 from deploy.soak.outcome import Outcome, percentile, say
 from staff import crashes
 from staff.domain import retries
@@ -36,6 +36,9 @@ FREEZES = 6
 WORKERS, THREADS = 2, 4
 LEASE_S, SHORT_LEASE_S = 60, 6  # the second for less than the full scale
 STALLED_S = 240.0  # no step done for so long: it does not go on
+OVER_S = 120.0  # for what still has to happen when all is done: a frozen worker wakes up
+WITH_BROKER_S = 15.0
+NOTICED_S = 15.0  # in which it finds out that its work is another's
 TIDY_S = 90.0  # to settle the last nudges
 SUPERVISED_P95_S, OUTAGE_S = 15.0, 30.0
 OVER_LEASE_S = 15.0  # and so much after the lease where nobody sees the death
@@ -112,7 +115,9 @@ def work_through(disasters: Disasters, steps: int, outcome: Outcome) -> None:
 
     began = moved_at = told_at = time.monotonic()
     done = 0
-    while (done < steps or not disasters.are_over) and time.monotonic() - moved_at < STALLED_S:
+    while done < steps or not disasters.are_over:
+        if time.monotonic() - moved_at > (STALLED_S if done < steps else OVER_S):
+            break
         time.sleep(0.2)
         now = ledger.done()
         if now > done:
@@ -132,6 +137,9 @@ def tidy(house: House, outcome: Outcome) -> float:
     """Wait until nothing is left over. Returns the seconds that took."""
     from deploy.soak import ledger
 
+    end = time.monotonic() + NOTICED_S
+    while not stale_refused(house) and time.monotonic() < end:
+        time.sleep(0.2)
     began = time.monotonic()
     outcome.note(left_at_first=ledger.left_over())
     while (left := +Counter(ledger.left_over())) and time.monotonic() - began < TIDY_S:
@@ -141,19 +149,38 @@ def tidy(house: House, outcome: Outcome) -> float:
 
 
 def counts(house: House, toll: Toll) -> dict[str, Any]:
-    logs = {path.name: path.read_text(errors="replace") for path in house.layout.logs.glob("*.log")}
-    points = Counter(point for log in logs.values() for point in DIED.findall(log))
+    points = Counter(DIED.findall(all_logs(house)))
     deaths = Counter(restart.name.partition("@")[0] for restart in house.restarts)
+    ended = [each for each in house.restarts if each.exit_code != -signal.SIGKILL]
+    with_broker = sum(is_of_broker(each, toll) for each in ended)
     return {
         "kills": len(house.restarts),
         "kills_by": dict(deaths),
         "crash_points": dict(points),
-        "died_by_themselves": sum(each.exit_code != -signal.SIGKILL for each in house.restarts),
+        "ended_with_the_broker": with_broker,
+        "died_by_themselves": len(ended) - with_broker,
         "broker_kills": len(toll.outages["broker"]),
         "database_stops": len(toll.outages["database"]),
         "freezes": len(toll.frozen),
-        "stale_refused": sum(len(STALE.findall(log)) for log in logs.values()),
+        "stale_refused": stale_refused(house),
     }
+
+
+def is_of_broker(restart: Restart, toll: Toll) -> bool:
+    """Whether a program ended since its broker was lost: kombu sometimes raises AttributeError when
+    it gives back messages on a connection that is gone, and the worker starts anew."""
+    died_at = restart.died_at + time.time() - time.monotonic()
+    return any(at <= died_at <= back + WITH_BROKER_S for at, back in toll.outages["broker"])
+
+
+def stale_refused(house: House) -> int:
+    """How often somebody was told that the work in its hands is another's."""
+    return len(STALE.findall(all_logs(house)))
+
+
+def all_logs(house: House) -> str:
+    logs = sorted(house.layout.logs.glob("*.log"))
+    return "\n".join(path.read_text(errors="replace") for path in logs)
 
 
 def judge_recovery(

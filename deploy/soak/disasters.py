@@ -18,6 +18,8 @@ from deploy.soak.outcome import say
 VICTIMS = {"staff": 14, "relay": 3, "office": 2, "beat": 1}  # of 20 kills
 AWAY_S = 2.0  # how long a service may stay away
 FIRST, LAST = 0.02, 0.93  # of the work: before it all must be under way, after it all recovers
+FREEZE_TRIES = 20
+LAST_FREEZE = 0.5  # that needs a worker with work in its hands, which is not at every moment
 REAPED_AFTER_S = 12.0  # what a frozen worker held is given to another by then, after its lease
 
 
@@ -49,7 +51,7 @@ class Disasters:
         outages: dict[str, int],
         freezes: int,
         lease_s: float,
-        holds: Callable[[str], bool],
+        holds: Callable[[str, float], bool],
         seed: int,
     ):
         self.house, self.lease_s, self.holds = house, lease_s, holds
@@ -57,16 +59,16 @@ class Disasters:
         self.toll = Toll()
         self.kills_at = self._moments(steps, kills)
         self.others = [(at, kind) for kind, n in outages.items() for at in self._moments(steps, n)]
-        self.others += [(at, "freeze") for at in self._moments(steps, freezes)]
+        self.others += [(at, "freeze") for at in self._moments(steps, freezes, LAST_FREEZE)]
         self._thaw: tuple[str, float] | None = None  # (worker, since)
 
-    def _moments(self, steps: int, count: int) -> list[int]:
-        return sorted(round(steps * self.chance.uniform(FIRST, LAST)) for _ in range(count))
+    def _moments(self, steps: int, count: int, last: float = LAST) -> list[int]:
+        return sorted(round(steps * self.chance.uniform(FIRST, last)) for _ in range(count))
 
     @property
     def are_over(self) -> bool:
-        missing = sum(at > 0 for at in self.kills_at) - len(self.house.restarts)
-        return missing <= 0 and not self.others and self._thaw is None
+        killed = len(self.house.restarts) >= len(self.kills_at)
+        return killed and not self.others and self._thaw is None
 
     def strike(self, done: int) -> None:
         """Let happen what is due after so many finished steps."""
@@ -105,17 +107,21 @@ class Disasters:
 
     def freeze(self) -> bool:
         """Stop a worker in the middle of its work, until its lease is over and its work is given
-        to another. False if that cannot be now."""
+        to another. False if none is caught with work in its hands now."""
         if self._thaw:
             return False
-        name = self.chance.choice([n for n in self.house.programs if n.startswith("staff")])
-        self.house.freeze(name)
-        if not self.house.programs[name].is_running or not self.holds(name):
+        for _ in range(FREEZE_TRIES):
+            name = self.chance.choice([n for n in self.house.programs if n.startswith("staff")])
+            self.house.freeze(name)
+            program = self.house.programs[name]
+            lives_since = program.started_at + time.time() - time.monotonic()
+            if program.is_running and self.holds(name, lives_since):
+                say(f"{name} freezes")
+                self._thaw = name, time.time()
+                return True
             self.house.thaw(name)
-            return False
-        say(f"{name} freezes")
-        self._thaw = name, time.time()
-        return True
+            time.sleep(0.02)
+        return False
 
     def thaw(self) -> None:
         assert self._thaw is not None

@@ -32,7 +32,10 @@ PATIENCE_S = 60.0  # with a database that is away
 EFFECTS = ["write_csv", "finish"]  # of each task, in order
 
 DONE = "SELECT count(*) FROM staff_task WHERE state = 'done'"
-HELD = "SELECT count(*) FROM staff_task WHERE state = 'running' AND worker = %s"
+HELD = """
+    SELECT count(*) FROM staff_task t JOIN staff_attempt a ON a.task_id = t.id AND a.fence = t.fence
+    WHERE t.state = 'running' AND t.worker = %s AND a.started_at > to_timestamp(%s)
+"""
 UNFINISHED = """
     SELECT (SELECT count(*) FROM staff_goal WHERE state <> 'done')
          + (SELECT count(*) FROM staff_task WHERE state <> 'done')
@@ -98,8 +101,9 @@ def done() -> int:
     return int(ask(DONE)[0][0])
 
 
-def holds(worker: str) -> bool:
-    return bool(ask(HELD, [worker])[0][0])
+def holds(worker: str, since: float) -> bool:
+    """Whether a worker that started at `since` (of time.time) has work of its own in its hands."""
+    return bool(ask(HELD, [worker, since])[0][0])
 
 
 def left_over() -> dict[str, int]:
