@@ -29,7 +29,7 @@ def main() -> int:
     parser.add_argument("--scale", type=_scale, default=1.0, help="1.0 is the full figure")
     parser.add_argument("--keep", action="store_true", help="keep the folder with its logs")
     asked = parser.parse_args()
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # also where one was ignored
         signal.signal(number, _interrupt)
     soak = importlib.import_module(f"deploy.soak.{asked.name}")
     outcome = Outcome(soak=asked.name, scale=asked.scale)

@@ -37,6 +37,7 @@ ANSWER = """
 STATE = """
     CASE WHEN n %% 97 = 0 THEN 'failed' WHEN n %% 89 = 0 THEN 'cancelled' ELSE 'done' END
 """
+FATE = "CASE WHEN n %% 97 = 0 AND t.position = 0 THEN 'failed' ELSE t.state END"  # of a task
 AGE = "(%(count)s - n) * interval '20 minutes' + interval '1 hour'"  # two years of goals
 MODELS = (Budget, Goal, Plan, Task, Attempt, Effect, Artifact, ModelCall, Event)
 STRIDE = 1_000  # ids between two copies of a goal's rows
@@ -59,6 +60,8 @@ def multiply(original: Goal, count: int, events: int, workspace: Workspace | Non
     mine = {"goal_id": f"{base[Goal]} + n"}
     tasks = {"task_id": _shifted(base[Task], "task_id")}
     plans = {"plan_id": _shifted(base[Plan], "plan_id")}
+    ended = f"now() - {AGE} + interval '5 minutes'"
+    as_task = plans | {"state": FATE, "ended_at": ended}
     budget = f"{base[Budget]} + n"
     as_goal = {
         "id": f"{base[Goal]} + n",
@@ -70,7 +73,7 @@ def multiply(original: Goal, count: int, events: int, workspace: Workspace | Non
         "last_seq": str(events),
         "created_at": f"now() - {AGE}",
         "started_at": f"now() - {AGE}",
-        "ended_at": f"now() - {AGE} + interval '5 minutes'",
+        "ended_at": ended,
     }
     of_goal = f"goal_id = {original.pk}"
     of_task = f"task_id IN (SELECT id FROM staff_task WHERE {of_goal})"
@@ -78,7 +81,7 @@ def multiply(original: Goal, count: int, events: int, workspace: Workspace | Non
     _copy(Goal, f"id = {original.pk}", count, as_goal)
     for model, which, changed in (
         (Plan, of_goal, mine),
-        (Task, of_goal, mine | plans),
+        (Task, of_goal, mine | as_task),
         (Attempt, of_task, tasks),
         (Effect, of_task, tasks),
         (Artifact, of_goal, mine | tasks),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.test import Client
 from django.urls import reverse
@@ -81,3 +83,15 @@ def test_going_to_another_of_ones_workspaces(desk, boss, office, outsider):
     assert desk.get("/").wsgi_request.workspace == second
     desk.post("/workspace", {"workspace": foreign.pk})
     assert desk.get("/").wsgi_request.workspace == second
+
+
+def test_the_use_of_a_token_is_noted_to_the_minute(boss, office, django_assert_num_queries):
+    secret = people.make_token(boss, office, "often")
+    first = people.find_token(secret)
+    noted = ApiToken.objects.get(pk=first.pk).last_used_at
+    assert noted is not None
+    with django_assert_num_queries(2):  # the token, the seat; no write
+        people.find_token(secret)
+    ApiToken.objects.filter(pk=first.pk).update(last_used_at=noted - timedelta(minutes=2))
+    people.find_token(secret)
+    assert ApiToken.objects.get(pk=first.pk).last_used_at >= noted

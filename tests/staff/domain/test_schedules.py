@@ -132,7 +132,7 @@ def test_a_house_that_was_away_for_a_year_finds_the_newest_at_once():
         ["30 2 * * *", "*/15 2 * * *", "0 2,3 * * *", "59 23 * * *", "0 */2 * * *", "30 1 * * 0"]
     ),
     zone=st.sampled_from(
-        ["Europe/Berlin", "America/New_York", "Australia/Lord_Howe", "Asia/Beirut", "UTC"]
+        ["Europe/Berlin", "America/New_York", "Australia/Sydney", "Asia/Beirut", "UTC"]
     ),
     until=st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31), timezones=st.just(UTC)),
     hours=st.integers(1, 200),

@@ -1,10 +1,11 @@
 // A goal's events, each once and in order, from the first to the newest and on.
 //
 // History and news take one way: `take` drops what is known, hands on what comes next, and keeps
-// what came too early until the gap before it is fetched. The socket is a hint; without it the
-// stream is fetched every few seconds.
+// what came too early until the gap before it is fetched. The server notices by itself what a
+// socket was not told; we look again seldom, in case the line has died unnoticed, and every few
+// seconds while there is no socket.
 
-const CATCH_UP_MS = 20_000;
+const CATCH_UP_MS = 60_000;
 const WITHOUT_SOCKET_MS = 2_500;
 const MAX_WAIT_MS = 15_000;
 const REFUSED = [4400, 4401, 4403, 4404];
