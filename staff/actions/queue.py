@@ -40,11 +40,15 @@ HAS_ROOM = """
             SELECT count(*) FROM staff_task r WHERE r.state = 'running' AND r.agent_id = a.id))
     )
 """
+# The line is walked from its front, goal by goal, whatever the statistics say: with a plain join a
+# planner that did not expect so many ready tasks reads and sorts all of them for each claim.
 CLAIM = f"""
     WITH best AS (
-        SELECT t.id FROM staff_task t JOIN staff_goal g ON g.id = t.goal_id
+        SELECT t.id FROM staff_task t CROSS JOIN LATERAL (
+            SELECT state, is_paused FROM staff_goal WHERE id = t.goal_id FOR UPDATE SKIP LOCKED
+        ) AS g
         WHERE {CLAIMABLE} AND {HAS_ROOM} AND (%(task)s::bigint IS NULL OR t.id = %(task)s)
-        ORDER BY t.start_by, t.id LIMIT 1 FOR UPDATE OF t, g SKIP LOCKED
+        ORDER BY t.start_by, t.id LIMIT 1 FOR UPDATE OF t SKIP LOCKED
     ), taken AS (
         UPDATE staff_task t
         SET state = 'running', fence = fence + 1, attempts_made = attempts_made + 1,

@@ -1,4 +1,5 @@
 import threading
+from copy import copy
 from datetime import timedelta
 
 import pytest
@@ -35,6 +36,25 @@ def test_the_place_in_the_queue_is_known(give):
     queue.claim("w", 60)
     assert queue.places(second.pk) == {task_of(second, "a").pk: 1}
     assert queue.places(first.pk) == {}
+
+
+def test_a_claim_reads_the_front_of_the_line_though_nobody_expected_so_long_a_one(give):
+    """A planner with old statistics takes a long line for a short one, and would read all of it to
+    join and sort; here one that is told to join so."""
+    line = []
+    for goal in [give(step("a")) for _ in range(10)]:
+        like = task_of(goal, "a")
+        for n in range(300):
+            task = copy(like)
+            task.pk, task.key, task.start_by = None, f"s{n}", like.start_by + timedelta(seconds=n)
+            line.append(task)
+    Task.objects.bulk_create(line)
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_nestloop = off")
+        asked = {"worker": "w", "lease": 60, "task": None}
+        cursor.execute(f"EXPLAIN {queue.CLAIM}", asked)
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+    assert "ready_tasks" in plan and "Sort" not in plan, plan
 
 
 def test_an_agent_works_on_no_more_than_it_may(give, office):
