@@ -79,7 +79,7 @@ def run(house: House, scale: float, outcome: Outcome) -> None:
     house.use_here()
     from deploy.soak import ledger, work
 
-    steps = max(96, round(STEPS * scale))
+    steps = max(240, round(STEPS * scale))
     began = time.monotonic()
     work.submit_many("Chain", work.chain, steps // 2)
     work.submit_many("Fan", work.fan, steps - steps // 2)

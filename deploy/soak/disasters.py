@@ -20,6 +20,7 @@ AWAY_S = 2.0  # how long a service may stay away
 FIRST, LAST = 0.02, 0.93  # of the work: before it all must be under way, after it all recovers
 FREEZE_TRIES = 20
 LAST_FREEZE = 0.5  # that needs a worker with work in its hands, which is not at every moment
+SETTLED_S = 0.05  # what it had sent to the database when it froze is done by then
 REAPED_AFTER_S = 12.0  # what a frozen worker held is given to another by then, after its lease
 
 
@@ -113,6 +114,7 @@ class Disasters:
         for _ in range(FREEZE_TRIES):
             name = self.chance.choice([n for n in self.house.programs if n.startswith("staff")])
             self.house.freeze(name)
+            time.sleep(SETTLED_S)
             program = self.house.programs[name]
             lives_since = program.started_at + time.time() - time.monotonic()
             if program.is_running and self.holds(name, lives_since):
@@ -120,7 +122,7 @@ class Disasters:
                 self._thaw = name, time.time()
                 return True
             self.house.thaw(name)
-            time.sleep(0.02)
+            time.sleep(self.chance.uniform(0, 0.05))
         return False
 
     def thaw(self) -> None:
