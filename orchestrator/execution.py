@@ -41,7 +41,7 @@ from staff.actions.tasks import IntendedEffect
 from staff.crashes import crash_point
 from staff.domain import plans
 from staff.domain.retries import FailureKind
-from staff.models import Agent, Artifact, Effect, Goal, Task
+from staff.models import Agent, Artifact, Effect, Goal
 
 logger = logging.getLogger(__name__)
 
@@ -194,7 +194,7 @@ class Work:
     def __init__(self, held: Claim, stop: StopSign):
         self.held = held
         self.stop = stop
-        self.task = Task.objects.select_related("agent", "goal").get(pk=held.task_id)
+        self.task = tasks.of(held)
         self.goal = self.task.goal
         self.folder = _folder(self.goal)
         self.is_handed_on = self.task.parent_id is not None

@@ -13,6 +13,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from channels.layers import get_channel_layer
@@ -34,9 +35,9 @@ def workspace_group(workspace_id: int) -> str:
     return f"workspace.{workspace_id}"
 
 
-def after_commit(group: str, kind: str, event: dict[str, Any]) -> None:
+def after_commit(group: str, kind: str, *events: dict[str, Any]) -> None:
     """Once the transaction is committed, send {type: kind, events: [event, ...]} to a group."""
-    transaction.on_commit(lambda: _herald.leave(group, kind, event))
+    transaction.on_commit(lambda: _herald.leave(group, kind, events))
 
 
 def flush(timeout_s: float) -> bool:
@@ -67,13 +68,13 @@ class _Herald:
         with self._lock:
             return not self._waiting and not self._is_sending
 
-    def leave(self, group: str, kind: str, event: dict[str, Any]) -> None:
+    def leave(self, group: str, kind: str, events: Sequence[dict[str, Any]]) -> None:
         with self._lock:
             if self._count >= MOST_WAITING:
                 self._drop(self._take(), "the broker is too slow")
             was_empty = not self._waiting
-            self._waiting.setdefault((group, kind), []).append(event)
-            self._count += 1
+            self._waiting.setdefault((group, kind), []).extend(events)
+            self._count += len(events)
             if self._loop is None:
                 self._loop = asyncio.new_event_loop()
                 threading.Thread(target=self._run, name="herald", daemon=True).start()

@@ -13,6 +13,7 @@ import unicodedata
 import zipfile
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import IO
 
@@ -47,6 +48,11 @@ def safe_name(name: str) -> str:
 def _problem_of_name(name: object) -> str:
     if not isinstance(name, str) or not name.strip():
         return 'give a text such as "totals.csv"'
+    return _problem_of_text(name)
+
+
+@lru_cache(4096)
+def _problem_of_text(name: str) -> str:
     if len(name) > MAX_NAME_CHARS or len(name.encode("utf-8", "replace")) > MAX_NAME_BYTES:
         return f"it is longer than {MAX_NAME_CHARS} characters"
     if name.startswith("."):

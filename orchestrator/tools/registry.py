@@ -158,6 +158,7 @@ def _tool_of(function: Callable[..., Any], name: str, effect: EffectKind, commit
     )
 
 
+@functools.cache
 def _without_context(function: Callable[..., Any]) -> inspect.Signature:
     signature = inspect.signature(function)
     return signature.replace(parameters=list(signature.parameters.values())[1:])

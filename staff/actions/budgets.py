@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from staff.actions import sql
 from staff.domain import budgets as rules
@@ -35,8 +36,7 @@ CHAIN = f"""
            seconds_reserved, step_cap, steps_used
     FROM staff_budget WHERE id IN (SELECT id FROM line) ORDER BY id FOR UPDATE
 """
-SETTLE = f"""
-    {LINE}
+CHARGE = """
     UPDATE staff_budget SET
         tokens_reserved = greatest(0, tokens_reserved - %(tokens_reserved)s),
         seconds_reserved = greatest(0, seconds_reserved - %(seconds_reserved)s),
@@ -134,18 +134,22 @@ def take_step(budget_id: int) -> None:
     )
 
 
-def settle(budget_id: int, *, reserved: tuple[int, float], tokens: int, seconds: float) -> None:
-    """Give back what was reserved (tokens, seconds) and charge what was used."""
-    sql.rows(
-        SETTLE,
-        {
-            "budget": budget_id,
-            "tokens_reserved": reserved[0],
-            "seconds_reserved": reserved[1],
-            "tokens": tokens,
-            "seconds": seconds,
-        },
-    )
+def settle(budget_id: int, reserved: tuple[int, float]) -> None:
+    """Give back what was reserved (tokens, seconds)."""
+    sql.rows(f"{LINE} {CHARGE}", charge(budget_id, reserved, tokens=0, seconds=0.0))
+
+
+def charge(
+    budget_id: int, reserved: tuple[int, float], *, tokens: int, seconds: float
+) -> dict[str, Any]:
+    """What CHARGE is to give back of what was reserved (tokens, seconds), and to charge."""
+    return {
+        "budget": budget_id,
+        "tokens_reserved": reserved[0],
+        "seconds_reserved": reserved[1],
+        "tokens": tokens,
+        "seconds": seconds,
+    }
 
 
 def release(goal_id: int, task_id: int | None) -> None:
@@ -163,4 +167,4 @@ def release(goal_id: int, task_id: int | None) -> None:
         [goal_id, task_id],
     )
     for budget_id, tokens, seconds in held:
-        settle(budget_id, reserved=(tokens, seconds), tokens=0, seconds=0.0)
+        settle(budget_id, (tokens, seconds))

@@ -29,6 +29,19 @@ RECORD = """
 """
 
 
+SETTLE = f"""
+    {budgets.LINE}, call AS (
+        UPDATE staff_modelcall
+        SET is_settled = %(is_answer)s, tokens_reserved = 0, seconds_reserved = 0, text = %(text)s,
+            finish_reason = %(finish_reason)s, prompt_tokens = %(prompt_tokens)s,
+            cached_tokens = %(cached_tokens)s, completion_tokens = %(completion_tokens)s,
+            first_token_s = %(first_token_s)s, total_s = %(total_s)s
+        WHERE id = %(call)s
+    )
+    {budgets.CHARGE}
+"""
+
+
 class Tell(Protocol):
     """Adds events to a goal's stream in the name of a piece of work. It locks the goal, and raises
     if the work is no longer its own."""
@@ -87,7 +100,7 @@ def begin(
         recorded = ModelCall.objects.get(pk=pk)
         return Call(pk, budget_id, (0, 0.0), Room(None, None), recorded)
     if tokens or seconds:
-        budgets.settle(budget_id, reserved=(tokens, seconds), tokens=0, seconds=0.0)
+        budgets.settle(budget_id, (tokens, seconds))
     room = budgets.reserve(
         budget_id,
         prompt_tokens=prompt_tokens,
@@ -108,12 +121,9 @@ def settle(work: Work, call: Call, news: Sequence[News], **said: Any) -> None:
           budget or a stop. Then the next attempt asks again; what was used is charged all the same.
     """
     work.tell(*news)
-    is_answer = said.pop("is_answer")
-    ModelCall.objects.filter(pk=call.pk).update(
-        is_settled=is_answer, tokens_reserved=0, seconds_reserved=0, **said
-    )
-    spent = said["prompt_tokens"] - said["cached_tokens"] + said["completion_tokens"]
-    budgets.settle(call.budget_id, reserved=call.reserved, tokens=spent, seconds=said["total_s"])
+    used = said["prompt_tokens"] - said["cached_tokens"] + said["completion_tokens"]
+    charged = budgets.charge(call.budget_id, call.reserved, tokens=used, seconds=said["total_s"])
+    sql.rows(SETTLE, {"call": call.pk, **said, **charged})
 
 
 def spent(call: Call, resource: str) -> BudgetSpent:

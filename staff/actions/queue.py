@@ -252,28 +252,27 @@ def renew(held: Claim, lease_s: float) -> bool:
     return True
 
 
-def check(held: Claim) -> None:
-    """Raises StaleFence unless the claim still stands. The goal must be locked already."""
-    found = sql.one(
-        "SELECT 1 FROM staff_task WHERE id = %s AND fence = %s AND state = 'running'",
-        [held.task_id, held.fence],
-    )
-    if found is None:
-        raise _stale(held)
-
-
 def lock(held: Claim) -> None:
     """Lock the goal of a claim. Raises StaleFence if the claim does not stand any more."""
-    which = {"goal": held.goal_id, "task": held.task_id, "fence": held.fence}
-    if not sql.rows(f"{streams.HELD} SELECT id FROM held", which):
+    if not sql.rows(f"{streams.HELD} SELECT id FROM held", _which(held)):
         raise _stale(held)
+
+
+def locked_goal(held: Claim) -> Goal:
+    """The goal of a claim, locked. Raises StaleFence if the claim does not stand any more."""
+    found = sql.one(f"{streams.HELD} SELECT {sql.columns(Goal, 'held')} FROM held", _which(held))
+    if found is None:
+        raise _stale(held)
+    (goal,) = sql.instances(found, Goal)
+    return goal
 
 
 def locked(held: Claim) -> tuple[Goal, Task]:
     """The locked goal and task of a claim that still stands. Raises StaleFence if it does not."""
-    lock(held)
-    task = Task.objects.select_related("goal").get(pk=held.task_id)
-    return task.goal, task
+    goal = locked_goal(held)
+    task = Task.objects.get(pk=held.task_id)
+    task.goal = goal
+    return goal, task
 
 
 @transaction.atomic
@@ -349,6 +348,10 @@ def end_attempt(held: Claim, state: AttemptState, kind: str = "", error: str = "
 def places(goal_id: int) -> dict[int, int]:
     """Where the goal's tasks stand in the queue of the house: {task id: 1 for the next, ...}."""
     return dict(sql.rows(PLACES, [goal_id]))
+
+
+def _which(held: Claim) -> dict[str, int]:
+    return {"goal": held.goal_id, "task": held.task_id, "fence": held.fence}
 
 
 def _stale(held: Claim) -> StaleFence:

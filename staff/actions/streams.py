@@ -17,30 +17,30 @@ from staff.models import Event, Goal
 
 EVENTS = """
     INSERT INTO staff_event (goal_id, seq, kind, task_id, actor, data, created_at)
-    SELECT %(goal)s, last_seq + place, kind, task_id, actor, data::jsonb, clock_timestamp()
-    FROM stream, unnest(%(kinds)s::text[], %(tasks)s::bigint[], %(actors)s::text[],
-        %(bodies)s::text[]) WITH ORDINALITY AS news (kind, task_id, actor, data, place)
+    SELECT %(goal)s, last_seq + place, one->>'kind', (one->>'task_id')::bigint, one->>'actor',
+        one->'data', clock_timestamp()
+    FROM stream, jsonb_array_elements(%(news)s::jsonb) WITH ORDINALITY AS news (one, place)
     RETURNING seq, kind, task_id, actor, data::text, created_at
 """
 APPEND = f"""
     WITH stream AS (
-        UPDATE staff_goal SET last_seq = last_seq + %(count)s WHERE id = %(goal)s
-        RETURNING last_seq - %(count)s AS last_seq
+        UPDATE staff_goal g SET last_seq = last_seq + %(count)s WHERE id = %(goal)s
+        RETURNING g.last_seq - %(count)s AS last_seq
     ) {EVENTS}
 """
 # The goal is locked first, then the claim is looked at behind the lock: FOR SHARE looks again at
 # the newest version of the task's row, whatever this statement saw before it had to wait.
 HELD = """
-    WITH locked AS (SELECT id FROM staff_goal WHERE id = %(goal)s FOR UPDATE),
+    WITH locked AS (SELECT * FROM staff_goal WHERE id = %(goal)s FOR UPDATE),
     held AS (
-        SELECT locked.id FROM locked JOIN staff_task t ON t.goal_id = locked.id
+        SELECT locked.* FROM locked JOIN staff_task t ON t.goal_id = locked.id
         WHERE t.id = %(task)s AND t.fence = %(fence)s AND t.state = 'running' FOR SHARE OF t
     )
 """
 APPEND_HELD = f"""
     {HELD}, stream AS (
-        UPDATE staff_goal g SET last_seq = last_seq + %(count)s FROM held WHERE g.id = held.id
-        RETURNING last_seq - %(count)s AS last_seq
+        UPDATE staff_goal g SET last_seq = g.last_seq + %(count)s FROM held WHERE g.id = held.id
+        RETURNING g.last_seq - %(count)s AS last_seq
     ) {EVENTS}
 """
 
@@ -64,10 +64,12 @@ def lock_goal(goal_id: int) -> Goal:
 
     Raises Goal.DoesNotExist.
     """
-    locked = Goal.objects.raw("SELECT * FROM staff_goal WHERE id = %s FOR UPDATE", [goal_id])
-    for goal in locked:
-        return goal
-    raise Goal.DoesNotExist(f"there is no goal {goal_id}")
+    select = f"SELECT {sql.columns(Goal, 'g')} FROM staff_goal g WHERE id = %s FOR UPDATE"
+    found = sql.one(select, [goal_id])
+    if found is None:
+        raise Goal.DoesNotExist(f"there is no goal {goal_id}")
+    (goal,) = sql.instances(found, Goal)
+    return goal
 
 
 def append(
@@ -110,18 +112,16 @@ def _append(statement: str, goal_id: int, news: Sequence[News], **which: int) ->
         {
             "goal": goal_id,
             "count": len(news),
-            "kinds": [each.kind for each in news],
-            "tasks": [each.task_id for each in news],
-            "actors": [each.actor for each in news],
-            "bodies": [json.dumps(each.data, cls=DjangoJSONEncoder) for each in news],
+            "news": json.dumps([vars(each) for each in news], cls=DjangoJSONEncoder),
             **which,
         },
     )
-    group = broadcast.goal_group(goal_id)
-    for seq, kind, task, actor, stored, created_at in sorted(made):
-        data = json.loads(stored)  # the live form is the stored one, to the last key
-        event = public(seq, kind, task, actor, data, created_at)
-        broadcast.after_commit(group, "goal.events", event)
+    events = [
+        # the live form is the stored one, to the last key
+        public(seq, kind, task, actor, json.loads(stored), created_at)
+        for seq, kind, task, actor, stored, created_at in sorted(made)
+    ]
+    broadcast.after_commit(broadcast.goal_group(goal_id), "goal.events", *events)
     return bool(made)
 
 

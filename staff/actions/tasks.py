@@ -6,6 +6,7 @@ StaleFence.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,18 +14,40 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from staff.actions import progress, queue, streams
+from staff.actions import progress, queue, sql, streams
 from staff.actions.goals import GoalRefused
 from staff.actions.queue import Claim, StaleFence
 from staff.actions.streams import News
 from staff.crashes import crash_point
 from staff.domain.lifecycle import AttemptState, TaskState
 from staff.domain.retries import FailureKind
-from staff.models import Approval, Artifact, Effect, Goal, Task, User
+from staff.models import Agent, Approval, Effect, Goal, Task, User
 
 __all__ = ["Claim", "IntendedEffect", "StaleFence"]
 
 REVISIONS = 1  # how often a reviewer may send the same work back
+
+INTEND = """
+    INSERT INTO staff_effect (task_id, revision, position, tool, arguments, digest, summary)
+    SELECT %(task)s, %(revision)s, place - 1, one->>'tool', one->'arguments', one->>'digest',
+        one->>'summary'
+    FROM jsonb_array_elements(%(effects)s::jsonb) WITH ORDINALITY AS effects (one, place)
+    RETURNING position, id
+"""
+COMMIT = """
+    UPDATE staff_effect SET result = %(result)s::jsonb, committed_at = %(at)s WHERE id = %(effect)s
+"""
+# one artifact there is of each name in a goal
+COMMIT_FILE = f"""
+    WITH committed AS ({COMMIT})
+    INSERT INTO staff_artifact
+        (goal_id, task_id, origin, name, size_bytes, sha256, problem, created_at, updated_at)
+    VALUES (%(goal)s, %(task)s, 'made', %(file)s, %(size_bytes)s, %(sha256)s, '', %(at)s, %(at)s)
+    ON CONFLICT (goal_id, name) DO UPDATE SET
+        task_id = excluded.task_id, origin = 'made', size_bytes = excluded.size_bytes,
+        sha256 = excluded.sha256, updated_at = excluded.updated_at
+    RETURNING id
+"""
 
 
 @dataclass(frozen=True)
@@ -33,6 +56,21 @@ class IntendedEffect:
     arguments: dict[str, Any]
     digest: str
     summary: str
+
+
+def of(held: Claim) -> Task:
+    """The task of a claim, with its agent and its goal."""
+    tables = {"t": Task, "g": Goal, "a": Agent}
+    wanted = ", ".join(sql.columns(model, alias) for alias, model in tables.items())
+    found = sql.one(
+        f"SELECT {wanted} FROM staff_task t JOIN staff_goal g ON g.id = t.goal_id"
+        " LEFT JOIN staff_agent a ON a.id = t.agent_id WHERE t.id = %s",
+        [held.task_id],
+    )
+    if found is None:
+        raise streams.stale(held.task_id, held.fence)
+    task, task.goal, task.agent = sql.instances(found, *tables.values())
+    return task
 
 
 def tell(held: Claim, *news: News) -> None:
@@ -58,18 +96,24 @@ def intend(
         Effect.objects.filter(task_id=held.task_id, revision=held.revision).delete()
     if notes or held.fence > 1:
         Task.objects.filter(pk=held.task_id).update(notes=list(notes))
-    return Effect.objects.bulk_create(
+    made = sql.rows(
+        INTEND,
+        {
+            "task": held.task_id,
+            "revision": held.revision,
+            "effects": json.dumps([vars(effect) for effect in effects]),
+        },
+    )
+    return [
         Effect(
+            pk=pk,
             task_id=held.task_id,
             revision=held.revision,
             position=position,
-            tool=effect.tool,
-            arguments=effect.arguments,
-            digest=effect.digest,
-            summary=effect.summary,
+            **vars(effects[position]),
         )
-        for position, effect in enumerate(effects)
-    )
+        for position, pk in sorted(made)
+    ]
 
 
 @transaction.atomic
@@ -126,42 +170,22 @@ def commit(held: Claim, effect: Effect, perform: Callable[[], dict[str, Any]]) -
     queue.lock(held)
     effect.result, effect.committed_at = perform(), timezone.now()
     crash_point("effect.performed")
-    news = [_record(effect)]
-    if "file" in effect.result:
-        artifact = _keep(held, effect.result)
-        news.append(News("artifact.made", {"artifact": artifact.pk, "file": artifact.name}))
-    tell(held, *news)
+    tell(held, *_record(held, effect))
 
 
-def _record(effect: Effect) -> News:
-    """Keep that an effect has happened. Returns what is to be told of it."""
-    Effect.objects.filter(pk=effect.pk).update(
-        result=effect.result, committed_at=effect.committed_at
-    )
-    return News(
-        "effect.committed",
-        {"tool": effect.tool, "summary": effect.summary, "result": effect.result},
-    )
-
-
-def _keep(held: Claim, made: dict[str, Any]) -> Artifact:
-    """The artifact of a file that a task has written; one there is of each name in a goal."""
-    artifact = Artifact(
-        goal_id=held.goal_id,
-        task_id=held.task_id,
-        origin=Artifact.Origin.MADE,
-        name=made["file"],
-        size_bytes=made["size_bytes"],
-        sha256=made["sha256"],
-        updated_at=timezone.now(),
-    )
-    (kept,) = Artifact.objects.bulk_create(
-        [artifact],
-        update_conflicts=True,
-        unique_fields=["goal", "name"],
-        update_fields=["task", "origin", "size_bytes", "sha256", "updated_at"],
-    )
-    return kept
+def _record(held: Claim, effect: Effect) -> list[News]:
+    """Keep that an effect has happened, with the file it made. Returns what is to be told of it."""
+    result = effect.result or {}
+    record = {"effect": effect.pk, "result": json.dumps(result), "at": effect.committed_at}
+    shown = {"tool": effect.tool, "summary": effect.summary, "result": result}
+    news = [News("effect.committed", shown)]
+    if "file" not in result:
+        sql.rows(COMMIT, record)
+        return news
+    file = {name: result[name] for name in ("file", "size_bytes", "sha256")}
+    record |= {"goal": held.goal_id, "task": held.task_id, **file}
+    ((artifact,),) = sql.rows(COMMIT_FILE, record)
+    return [*news, News("artifact.made", {"artifact": artifact, "file": result["file"]})]
 
 
 @transaction.atomic
@@ -176,9 +200,8 @@ def complete(
 
     spoken: effects that change nothing but what the task says, with their results
     """
-    goal = streams.lock_goal(held.goal_id)
-    queue.check(held)
-    news = [_record(effect) for effect in spoken]
+    goal = queue.locked_goal(held)
+    news = [one for effect in spoken for one in _record(held, effect)]
     queue.let_go(held, TaskState.DONE, AttemptState.DONE, answer)
     news.append(News("task.done", {"answer": answer}))
     streams.append_all(held.goal_id, *(replace(each, task_id=held.task_id) for each in news))
