@@ -21,7 +21,7 @@ from django.db import transaction
 
 logger = logging.getLogger(__name__)
 
-GATHER_S = 0.005  # how long an event waits for others to travel with
+GATHER_S = 0.02  # how long an event waits for others to travel with
 MOST_WAITING = 5_000  # events; more means that the broker is away, and then they are dropped
 SEND_TIMEOUT_S = 5.0
 COMPLAIN_EVERY_S = 10.0

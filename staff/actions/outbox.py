@@ -16,6 +16,7 @@ from staff.actions import sql
 CHANNEL = "forestaff_nudge"
 RESEND_S = 5  # doubled with each sending
 LONGEST_RESEND_S = 300
+NO_ROOM_S = 0.1  # until the relay looks again whether there is room for what is due
 
 ANEW = "SET start_by = excluded.start_by, due_at = excluded.due_at, sent_at = NULL, sends = 0"
 NUDGE = f"""
@@ -67,12 +68,17 @@ def send_again() -> None:
 
 
 def next_due_s(longest: float) -> float:
-    """Seconds until the next nudge that waits for its time, at most `longest`."""
+    """Seconds until the next nudge that waits for its time, at most `longest`.
+
+    One whose time has come and that still is not sent waits for room in the window.
+    """
     ((due_s,),) = sql.rows(
         "SELECT extract(epoch FROM min(due_at) - now())::float8 FROM staff_outbox"
         " WHERE sent_at IS NULL"
     )
-    return longest if due_s is None else min(max(due_s, 0.01), longest)
+    if due_s is None:
+        return longest
+    return min(due_s, longest) if due_s > 0 else NO_ROOM_S
 
 
 def settle(job: str, subject_id: int) -> None:
