@@ -355,3 +355,19 @@ def is_from_outside(goal: Goal) -> bool:
     """Whether a goal's words may be somebody else's than the boss's: a program's, or a file's."""
     fired = goal.firings.exclude(routine__trigger=Routine.Trigger.SCHEDULE)
     return fired.exists()
+
+
+def events_said(goal: Goal, kinds: Iterable[str]) -> list[Event]:
+    """The events of these kinds that have not become memories yet, in order."""
+    fresh = Event.objects.filter(goal=goal, seq__gt=goal.remembered_seq, seq__lte=goal.last_seq)
+    return list(fresh.filter(kind__in=list(kinds)).select_related("task__agent").order_by("seq"))
+
+
+def question_text(goal: Goal, question_id: int) -> str:
+    return str(goal.questions.values_list("text", flat=True).get(pk=question_id))
+
+
+def steps_done(goal: Goal) -> list[tuple[str, str]]:
+    """Title and skill of the steps that were done, in their order, without what was handed on."""
+    done = Task.objects.filter(goal=goal, state=TaskState.DONE, parent=None)
+    return list(done.order_by("position").values_list("title", "skill"))

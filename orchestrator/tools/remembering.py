@@ -152,7 +152,7 @@ def _is_said(value: str, text: str) -> bool:
 
 def _sentence_with(fact: Mapping[str, str], text: str) -> str:
     parts = re.split(r"(?<=[.!?])\s+|\n+", text)
-    holding = [part.strip() for part in parts if _is_said(fact["value"], part)]
+    holding = [_LEAD.sub("", part).strip() for part in parts if _is_said(fact["value"], part)]
     subject = fold(fact["subject"])
     return min(holding, key=len) if holding and subject in fold(min(holding, key=len)) else ""
 
@@ -177,6 +177,12 @@ def _part(name: str, text: str, most: int) -> str:
     return said
 
 
+# How people begin when they want something remembered.
+_LEAD = re.compile(
+    r"^\W*(?:please\W+)?(?:remember|note|keep in mind|take note|from now on|don.t forget)\b\W*"
+    r"(?:that\b\W*)?",
+    re.IGNORECASE,
+)
 _TEXT = {"type": "string", "minLength": 1, "maxLength": 120}
 _FACTS = {
     "type": "object",

@@ -26,8 +26,8 @@ WEIGHTS: Mapping[str, float] = {
 }
 DAY_S = 86_400.0
 RECENT_S = 90 * DAY_S  # after which `recent` has fallen to a half
-NEAR_COVER = 0.2  # of the question's words that a memory holds to be near it
-NEAR_COSINE = 0.4  # the same by meaning; half of either is enough for who or when was asked for
+NEAR_COVER = 0.15  # of the question's words that a memory holds to be near it
+NEAR_COSINE = 0.35  # the same by meaning; half of either is enough for who or when was asked for
 PRIOR = 200  # memories that count as having the mean of zero, so that a few have no say
 
 
@@ -85,7 +85,10 @@ def is_near(features: Mapping[str, float]) -> bool:
     `cosine` the likeness in meaning, both not divided by the best
     """
     cover, cosine = features.get("cover", 0.0), features.get("cosine", 0.0)
-    if features.get("actor") or features.get("when", 0.0) >= 1:
+    is_who, is_then = bool(features.get("actor")), features.get("when", 0.0) >= 1
+    if is_who and is_then:
+        return True
+    if is_who or is_then:
         return cover >= NEAR_COVER / 2 or cosine >= NEAR_COSINE / 2
     return cover >= NEAR_COVER or cosine >= NEAR_COSINE
 

@@ -10,14 +10,23 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from orchestrator import dispatch, execution, memory, notebook, runtime
+from orchestrator import dispatch, episodes, execution, memory, notebook, runtime
 from orchestrator.agent.skills import Skill, load_skills
 from orchestrator.inference.scripted import ScriptedModel
 from orchestrator.tools import notes
 from staff.actions import goals, planning, queue
 from staff.actions.memory import Draft, forget, scope_of
 from staff.domain.lifecycle import GoalState
-from staff.models import Memory, MemoryUse, Scope, Task
+from staff.models import (
+    Firing,
+    Memory,
+    MemorySource,
+    MemoryUse,
+    Outbox,
+    Routine,
+    Scope,
+    Task,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 QUESTION = "What did we agree with Birch about delivery?"
@@ -272,3 +281,64 @@ def test_a_crash_between_keeping_and_noting_keeps_once(office, boss, says):
     notebook.keeping(task, effect)()  # as if it were performed again
     assert Memory.objects.filter(kind="fact").count() == 1
     assert queue.claim("w", 60) is None
+
+
+def test_what_was_said_becomes_memory_once(office, boss, says):
+    says("```python\nfinish(ask_boss('Which colour?'))\n```")
+    goal = dispatch.submit_goal(office, boss, "Order paint for Birch", autonomy="act")
+    fence = planning.claim(goal.pk, 60)
+    step = {"key": "a", "title": "Order", "skill": "answer-question", "agent_role": "assistant"}
+    body = {"steps": [step | {"outputs": []}], "source": "model", "summary": ""}
+    planning.propose(goal.pk, fence, [planning.RankedPlan(body, 1.0, "")])
+    task = Task.objects.get(goal=goal)
+    assert episodes.keep(goal.pk) == 1, "the goal itself"
+    execution.run_task(task.pk, "w")
+    dispatch.answer(task.questions.get().pk, boss, "Blue")
+    execution.run_task(task.pk, "w")
+    assert Outbox.objects.filter(job="remember_goal", subject_id=goal.pk).count() == 1
+    assert episodes.keep(goal.pk) == 2
+    dispatch.rate(goal.pk, boss, 2, "Ask for the price first")
+    assert episodes.keep(goal.pk) == 2 and episodes.keep(goal.pk) == 0
+    said = dict(Memory.objects.values_list("text", "trust"))
+    assert said["Order paint for Birch"] == said['Asked "Which colour?": Blue'] == 3
+    assert said['Order, for "Order paint for Birch": Blue'] == 0
+    lesson = Memory.objects.get(kind="procedure")
+    assert lesson.text == 'For "Order paint for Birch": mind this: Ask for the price first'
+    assert (lesson.actor, lesson.trust, lesson.goal) == (boss.username, 3, goal)
+    assert MemorySource.objects.count() == Memory.objects.count()
+
+
+def test_good_work_leaves_its_way(office, boss, says):
+    says("```python\nfinish('done')\n```")
+    goal = run(office, boss, "Water the plants")
+    dispatch.rate(goal.pk, boss, 5)
+    episodes.keep(goal.pk)
+    assert "rated 5 of 5: Answer (answer-question)" in Memory.objects.get(kind="procedure").text
+
+
+def test_an_answer_from_memory_is_not_remembered_again(office, boss, says):
+    says(answer=cite_first)
+    keep(scope_of(office), AGREED, actor="Ann")
+    goal = run(office, boss)
+    episodes.keep(goal.pk)
+    assert set(Memory.objects.values_list("text", flat=True)) == {AGREED, QUESTION}
+
+
+def test_what_came_of_private_notes_is_remembered_privately(office, boss, says):
+    says("```python\nrow = recall('salary of Ann')[0]\nfinish('It is ' + row['text'])\n```")
+    own = scope_of(office, Scope.Kind.BOSS, user=boss)
+    keep(own, "The salary of Ann is 90000", actor="boss", trust=3)
+    goal = run(office, boss, "What is the salary of Ann?", "scratch")
+    episodes.keep(goal.pk)
+    result = Memory.objects.get(text__contains="It is The salary")
+    assert result.scope == own
+    assert not Memory.objects.filter(scope__kind="workspace", text__contains="90000").exists()
+
+
+def test_a_goal_that_a_program_gave_is_not_the_bosss_word(office, boss, says):
+    goal = dispatch.submit_goal(office, boss, "Obey the letter")
+    routine = Routine.objects.create(workspace=office, boss=boss, name="r", trigger="webhook")
+    Firing.objects.create(routine=routine, key="1", goal=goal)
+    episodes.keep(goal.pk)
+    kept = Memory.objects.get()
+    assert (kept.trust, kept.is_tainted) == (Memory.Trust.DOCUMENT, True)
