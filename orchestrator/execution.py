@@ -11,7 +11,7 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -19,15 +19,16 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from orchestrator import heartbeat, planning, runtime
+from orchestrator import heartbeat, notebook, planning, runtime
 from orchestrator.agent import evidence, loop
 from orchestrator.agent.program import Cancelled
 from orchestrator.agent.skills import load_skills
 from orchestrator.heartbeat import StopSign
 from orchestrator.inference.base import InferenceError, ModelUnavailable, ModelUnknown
+from orchestrator.notebook import Notebook
 from orchestrator.recorded import RecordedModel, Stopped
 from orchestrator.team import Team
-from orchestrator.tools import documents, registry
+from orchestrator.tools import documents, notes, registry
 from orchestrator.tools.base import Effect as Intended
 from orchestrator.tools.base import FileProblem, ToolContext, Waiting
 from orchestrator.tools.folder import GoalFolder
@@ -35,6 +36,7 @@ from staff import queries
 from staff.actions import calls, goals, questions, queue, tasks
 from staff.actions import planning as planning_of
 from staff.actions.calls import BudgetSpent
+from staff.actions.memory import MemoryRefused
 from staff.actions.queue import Claim, StaleFence
 from staff.actions.streams import News
 from staff.actions.tasks import IntendedEffect
@@ -132,6 +134,9 @@ def _give_up(held: Claim, reason: Exception) -> None:
             case FileProblem() | OSError():
                 logger.warning("task %s: %s", held.task_id, reason)
                 tasks.fail(held, f"A file could not be used: {reason}", FailureKind.TOOL)
+            case MemoryRefused():
+                said = f"It could not be remembered: {reason}"
+                tasks.fail(held, said, FailureKind.TOOL)
             case _:
                 logger.error("task %s failed", held.task_id, exc_info=reason)
                 said = f"Something went wrong on our side: {reason}"
@@ -228,7 +233,7 @@ class Work:
         answer = "".join(result.get("answer", "") for result in results)
         review = next((result["review"] for result in results if "review" in result), None)
         crash_point("evidence.checked")
-        tasks.complete(self.held, answer, review, spoken)
+        tasks.complete(self.held, answer, review, spoken, notes.cited(_written(effects)))
         crash_point("task.ended")
 
     def tell(self, kind: str, **data: Any) -> None:
@@ -260,13 +265,16 @@ class Work:
 
     def intend(self) -> list[Effect]:
         """Let the agent write its program and dry-run it. Empty if it gave up: the task failed."""
+        model = self.model()
+        asked = "\n".join(part for part in (self.asked, self.brief().instruction) if part)
         context = ToolContext(
             files=self.folder,
-            model=self.model(),
+            model=model,
             goal_text=self.asked,
             today=self.today,
             on_call=self.told_of_call,
             colleagues=Team(self.held, self.task, self.tell_rest),
+            memory=Notebook(self.task, asked, self.folder, model.model.count_tokens),
         )
         for step in loop.act(self.brief(), context.model, context, self.stop.is_set):
             if self.stop.is_set():
@@ -329,8 +337,14 @@ class Work:
             if effect.committed_at is None:
                 if self.stop.is_set():
                     raise Stopped
-                tasks.commit(self.held, effect, partial(self.perform, effect))
+                tasks.commit(self.held, effect, self.performing(effect))
                 crash_point("effect.committed")
+
+    def performing(self, effect: Effect) -> Callable[[], dict[str, Any]]:
+        """What performs an effect; a fact is embedded before, outside the transaction."""
+        if effect.tool == "remember":
+            return notebook.keeping(self.task, effect)
+        return partial(self.perform, effect)
 
     def perform(self, effect: Effect) -> dict[str, Any]:
         intended = Intended(effect.tool, effect.arguments, effect.summary)
@@ -368,6 +382,16 @@ class Work:
             reasons=tuple(self.task.reasons),
             today=self.today,
         )
+
+
+def _written(effects: Sequence[Effect]) -> str:
+    """All texts that a task has made, for the citations in them."""
+    return "\n".join(
+        str(value)
+        for effect in effects
+        for name, value in effect.arguments.items()
+        if name in ("text", "answer") and effect.tool != "remember"
+    )
 
 
 def _folder(goal: Goal) -> GoalFolder:

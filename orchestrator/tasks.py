@@ -15,7 +15,7 @@ from celery.signals import celeryd_after_setup, worker_shutting_down
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from orchestrator import execution, heartbeat, runtime, triggers
+from orchestrator import episodes, execution, heartbeat, runtime, triggers
 from staff.actions import archive, nodes, outbox, planning, queue, recovery
 
 logger = logging.getLogger(__name__)
@@ -28,6 +28,7 @@ def plan_goal(goal_id: int) -> None:
     if is_id(goal_id):
         execution.plan_goal(goal_id)
         outbox.settle("plan_goal", goal_id)
+        remember_goal(goal_id)
 
 
 @shared_task
@@ -36,6 +37,14 @@ def run_task(task_id: int) -> None:
     if is_id(task_id):
         execution.work(heartbeat.worker_name)
         queue.settle_nudge(task_id)
+
+
+@shared_task
+def remember_goal(goal_id: int) -> None:
+    """What was said on a goal becomes memory."""
+    if is_id(goal_id):
+        episodes.keep(goal_id)
+        outbox.settle(outbox.REMEMBER, goal_id)
 
 
 @shared_task

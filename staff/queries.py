@@ -29,16 +29,19 @@ from staff.models import (
     GoalSearch,
     Membership,
     Memory,
+    MemorySource,
+    MemoryUse,
     ModelCall,
     Node,
     Question,
     Routine,
+    Scope,
     Task,
     User,
     Workspace,
 )
 from staff.models.search import holding
-from staff.recall import Sight
+from staff.recall import Recalled, Sight
 
 RECENT = timedelta(days=7)
 
@@ -305,3 +308,66 @@ def memories_of(sight: Sight, *, kind: str = "", state: str = "") -> QuerySet[Me
 
 def memory_of(sight: Sight, memory_id: int) -> Memory:
     return memories_of(sight).get(pk=memory_id)
+
+
+def is_anything_remembered(workspace_id: int) -> bool:
+    return Scope.objects.filter(workspace=workspace_id, memories__gt=0).exists()
+
+
+def profile_in(sight: Sight) -> list[Memory]:
+    """What the boss has said of themselves, if it is visible; the pinned and newest first."""
+    own = memories_of(sight, kind=Memory.Kind.PROFILE, state=Memory.State.ACTIVE)
+    own = own.filter(scope__kind=Scope.Kind.BOSS, is_tainted=False)
+    return list(own.order_by("-is_pinned", "-said_at", "-id"))
+
+
+def noted_for(task: Task) -> list[Recalled]:
+    """The memories that stand in a task's own prompt, in their order, as they are now; without
+    those that were forgotten since."""
+    uses = MemoryUse.objects.filter(task=task, is_in_task=True)
+    return [
+        Recalled(use.memory, use.score, {}, use.features)
+        for use in uses.select_related("memory").order_by("rank", "id")
+        if use.memory.state != Memory.State.FORGOTTEN
+    ]
+
+
+def names_of_sources(memory_ids: Iterable[int]) -> dict[int, str]:
+    """The document or conversation that each memory came from first, where it has a name."""
+    found = MemorySource.objects.filter(memory__in=list(memory_ids)).exclude(name="")
+    return dict(found.order_by("-id").values_list("memory", "name"))
+
+
+def ids_used_in(task: Task, memory_ids: Iterable[int]) -> list[int]:
+    """Those of the memories that entered the prompts of a task and are still there."""
+    used = Memory.objects.filter(pk__in=list(memory_ids), uses__task=task)
+    standing = used.exclude(state=Memory.State.FORGOTTEN).order_by("id")
+    return list(standing.values_list("pk", flat=True).distinct())
+
+
+def kinds_of_scopes_used(goal: Goal) -> set[str]:
+    """Whose memories entered the prompts of a goal."""
+    used = MemoryUse.objects.filter(goal=goal).order_by()
+    return set(used.values_list("memory__scope__kind", flat=True).distinct())
+
+
+def is_from_outside(goal: Goal) -> bool:
+    """Whether a goal's words may be somebody else's than the boss's: a program's, or a file's."""
+    fired = goal.firings.exclude(routine__trigger=Routine.Trigger.SCHEDULE)
+    return fired.exists()
+
+
+def events_said(goal: Goal, kinds: Iterable[str]) -> list[Event]:
+    """The events of these kinds that have not become memories yet, in order."""
+    fresh = Event.objects.filter(goal=goal, seq__gt=goal.remembered_seq, seq__lte=goal.last_seq)
+    return list(fresh.filter(kind__in=list(kinds)).select_related("task__agent").order_by("seq"))
+
+
+def question_text(goal: Goal, question_id: int) -> str:
+    return str(goal.questions.values_list("text", flat=True).get(pk=question_id))
+
+
+def steps_done(goal: Goal) -> list[tuple[str, str]]:
+    """Title and skill of the steps that were done, in their order, without what was handed on."""
+    done = Task.objects.filter(goal=goal, state=TaskState.DONE, parent=None)
+    return list(done.order_by("position").values_list("title", "skill"))

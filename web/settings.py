@@ -129,6 +129,7 @@ CELERY_TASK_DEFAULT_QUEUE = "office"
 CELERY_TASK_ROUTES = {
     "orchestrator.tasks.plan_goal": {"queue": "staff"},
     "orchestrator.tasks.run_task": {"queue": "staff"},
+    "orchestrator.tasks.remember_goal": {"queue": "staff"},  # where the embedder is loaded anyway
 }
 CELERY_BEAT_SCHEDULE = {
     "reap": {"task": "orchestrator.tasks.reap", "schedule": 5.0, "options": {"expires": 5}},

@@ -9,9 +9,10 @@ get wrong is an exception.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Any, Literal
 
 from orchestrator.agent import prompts, slots
@@ -118,7 +119,7 @@ def act(
     answered yet, and what the model raises.
     """
     tools = offered(brief)
-    author = _Author(brief, model, prompts.request(brief, list(tools.values()), context), context)
+    author = _Author(brief, model, list(tools.values()), context)
     tools |= _of_team(brief)
     error = ""
     for origin, write in author.ways():
@@ -163,7 +164,7 @@ class _Author:
 
     brief: Brief
     model: ModelCaller
-    request: ChatRequest
+    tools: Sequence[Tool]
     context: ToolContext
     answer: str = ""
 
@@ -181,6 +182,11 @@ class _Author:
 
     def first(self, _: str) -> str:
         return self._ask("program")
+
+    @cached_property
+    def request(self) -> ChatRequest:
+        """Made when the model is asked, and not before: it reads files and memory."""
+        return prompts.request(self.brief, self.tools, self.context)
 
     def repaired(self, error: str) -> str:
         self.request = prompts.repair(self.request, self.answer, error)
@@ -236,7 +242,8 @@ def _dry_run(
     """Run a program without changing anything. Raises ProgramError where it falls short."""
     for gathered in (context.effects, context.notes, context.problems):
         gathered.clear()
-    functions = registry.bind(tools, context)
+    own = (brief.instructed, *brief.inputs, *brief.outputs)
+    functions = registry.bind(tools, context, own)
     run(source, functions, variables=brief.variables, cancelled=cancelled)
     if problem := _shortfall(brief, context.effects):
         raise ProgramError(problem)

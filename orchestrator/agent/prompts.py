@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator.inference.base import ChatRequest, Message
 from orchestrator.tools.base import FileProblem, Table, Tool, ToolContext, ToolError
+from orchestrator.tools.notes import listed
 from orchestrator.tools.registry import stubs
 from orchestrator.tools.tables import read_table
 
@@ -31,6 +32,7 @@ You write one short program in a small subset of Python. No import, def, class, 
 Call only the functions below. Rows are dicts. The variables inputs (file names), output (file
 name), goal and instruction exist already. Write the result to output, then call finish once.
 Answer with the program only, in a ```python block."""
+LAST = "Write the program for this task. Keep the example where it fits."
 
 
 def request(brief: Brief, tools: Sequence[Tool], context: ToolContext) -> ChatRequest:
@@ -45,11 +47,13 @@ def request(brief: Brief, tools: Sequence[Tool], context: ToolContext) -> ChatRe
         *_tables(brief.inputs, context),
         f"output = {brief.output!r}",
         f"instruction = {_cut(brief.instructed, GOAL_CHARS)!r}",
-        "Write the program for this task. Keep the example where it fits.",
     ]
+    system = f"{RULES}\n\nFunctions:\n{stubs(tools)}"
+    asked = "\n".join(part for part in parts if part)
+    notes = listed(context.memory.notes(f"{system}\n{asked}\n{LAST}"))
     messages = (
-        Message("system", f"{RULES}\n\nFunctions:\n{stubs(tools)}"),
-        Message("user", "\n".join(part for part in parts if part)),
+        Message("system", system),
+        Message("user", "\n".join(part for part in (asked, notes, LAST) if part)),
     )
     return ChatRequest(messages=messages, max_tokens=PROGRAM_TOKENS)
 

@@ -33,7 +33,7 @@ from typing import Any, Literal, get_args
 import yaml
 
 FOLDER = Path(__file__).resolve().parent.parent / "skills"
-MAX_TOOLS = 10
+MAX_TOOLS = 12
 
 Takes = Literal["documents", "table", "results", "report", "anything"]
 Makes = Literal["records", "table", "report", "verdict"]

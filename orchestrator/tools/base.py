@@ -15,6 +15,7 @@ from datetime import date
 from typing import Any, Literal, Protocol
 
 from orchestrator.inference.base import ChatRequest, Completion
+from orchestrator.tools.notes import Note
 
 EffectKind = Literal["reads", "says", "writes"]
 Row = dict[str, Any]
@@ -139,6 +140,41 @@ class Alone:
         raise ToolError("there is nobody to hand work to: do it in this program")
 
 
+class Memory(Protocol):
+    """What the staff remembers, as one task may see it. What it gives out is on record there.
+
+    given: all notes that it has given out so far
+    """
+
+    @property
+    def given(self) -> Sequence[Note]: ...
+
+    def notes(self, prompt: str) -> Sequence[Note]:
+        """What the task's own prompt shows beside the rest of it: chosen once for a task. Nothing
+        that is tainted, as what is written after this prompt acts."""
+
+    def about_boss(self) -> Sequence[Note]:
+        """What the boss has said that the staff should know about them."""
+
+    def recall(self, question: str) -> Sequence[Note]:
+        """The notes that may answer a question, the best first; none where nothing is near it."""
+
+
+class Blank:
+    """Memory where there is none: a tool by itself, or an office on its first day."""
+
+    given: Sequence[Note] = ()
+
+    def notes(self, prompt: str) -> Sequence[Note]:
+        return ()
+
+    def about_boss(self) -> Sequence[Note]:
+        return ()
+
+    def recall(self, question: str) -> Sequence[Note]:
+        return ()
+
+
 @dataclass
 class ToolContext:
     """What a tool may use while one program of one task runs.
@@ -147,6 +183,7 @@ class ToolContext:
     notes:    remarks for the boss ("3 fields could not be read: ...")
     effects:  intended effects of this dry-run, in order
     colleagues: the boss and the rest of the staff
+    memory:   what is remembered, as far as this task may see it
     on_call:  told of each finished call: tool, JSON arguments, JSON result cut for showing
     """
 
@@ -159,6 +196,7 @@ class ToolContext:
     effects: list[Effect] = field(default_factory=list)
     on_call: Callable[[str, dict[str, Any], Any], None] = lambda name, arguments, result: None
     colleagues: Colleagues = field(default_factory=Alone)
+    memory: Memory = field(default_factory=Blank)
 
 
 @dataclass(frozen=True)
@@ -168,6 +206,8 @@ class Tool:
     signature: typed stub shown to the model, one line, e.g. 'sum_by(rows: Table, ...) -> Table'
     call:      (context, **arguments) -> value; for a tool that writes it appends an Effect
     commit:    for a tool that writes: performs the effect; called once per effect key
+    acts:      the arguments that say what is done, and to whom; no word of a tainted note may
+               stand in them
     """
 
     name: str
@@ -177,3 +217,4 @@ class Tool:
     parameters: dict[str, Any]  # JSON schema of the arguments
     call: Callable[..., Any]
     commit: Callable[[Files, dict[str, Any]], dict[str, Any]] | None = None
+    acts: tuple[str, ...] = ()

@@ -39,18 +39,27 @@ NOTHING_LEFT = "The figures are in the tables."
 @tool(effect="reads")
 def draft(context: ToolContext, instruction: str, facts: Any = None) -> str:
     """Short prose about facts (tables, values) that the program has computed."""
-    shown = _rendered(context, facts, MAX_ROWS)
+    shown = rendered(context, facts, MAX_ROWS)
+    reader = _reader(context)
     known = Facts(
-        "\n".join([_rendered(context, facts, None), instruction, context.goal_text]),
+        "\n".join([rendered(context, facts, None), instruction, context.goal_text, reader]),
         [*_counts(facts)],
         [str(name) for name, value in facts.items() if value] if isinstance(facts, Mapping) else (),
     )
-    asked = f"Facts:\n{shown[:PROMPT_CHARS]}\n\nTask: {instruction}\nWrite one short paragraph."
+    asked = (
+        f"Facts:\n{shown[:PROMPT_CHARS]}\n\n{reader}Task: {instruction}\nWrite one short paragraph."
+    )
     prose = _written(context, "draft", WRITER, asked, DRAFT_TOKENS, known)
     if not prose:
         again = f"{asked} Do not use any numbers."
         prose = _written(context, "draft again", WRITER, again, DRAFT_TOKENS // 2, known)
     return prose or NOTHING_LEFT
+
+
+def _reader(context: ToolContext) -> str:
+    """What the boss has said of themselves, for whoever writes to them."""
+    told = "; ".join(" ".join(note.text.split()) for note in context.memory.about_boss())
+    return f"About the reader: {told}\n" if told else ""
 
 
 @tool(effect="reads")
@@ -104,24 +113,24 @@ def _written(
 ) -> str:
     """What the model writes, held to the facts; what is left out is noted."""
     request = ChatRequest((Message("system", system), Message("user", asked)), max_tokens=tokens)
-    prose, notes = supported(_whole_sentences(context.model(purpose, request).text), facts)
+    prose, notes = supported(whole_sentences(context.model(purpose, request).text), facts)
     context.notes += [note for note in notes if note not in context.notes]
     return prose
 
 
-def _whole_sentences(text: str) -> str:
+def whole_sentences(text: str) -> str:
     """Without headings, and up to the last full sentence: an answer may be cut in the middle."""
     text = re.sub(r"^#+ .*$", "", text.strip(), flags=re.MULTILINE).strip()
-    if text and text[-1] not in ".!?:)*\"'”":
+    if text and text[-1] not in ".!?:)]*\"'”":
         end = max(text.rfind(mark) for mark in ".!?")
         text = text[: end + 1] if end > 0 else text
     return text
 
 
-def _rendered(context: ToolContext, facts: Any, rows: int | None) -> str:
+def rendered(context: ToolContext, facts: Any, rows: int | None) -> str:
     """Facts as text: tables as Markdown (at most so many rows), mappings by their keys."""
     if isinstance(facts, Mapping):
-        parts = [f"{key}: {_rendered(context, value, rows)}" for key, value in facts.items()]
+        parts = [f"{key}: {rendered(context, value, rows)}" for key, value in facts.items()]
         return "\n".join(parts) or "none"
     if isinstance(facts, list) and facts and all(isinstance(row, Mapping) for row in facts):
         shown = table_markdown(context, [dict(row) for row in facts[:rows]])
@@ -129,7 +138,7 @@ def _rendered(context: ToolContext, facts: Any, rows: int | None) -> str:
         count = f"{len(facts)} row{'s' * (len(facts) > 1)}"
         return f"{count}\n{shown}" + (f"({more} more rows)\n" if more else "")
     if isinstance(facts, list):
-        return "; ".join(_rendered(context, each, rows) for each in facts) or "none"
+        return "; ".join(rendered(context, each, rows) for each in facts) or "none"
     return "none" if facts is None else str(facts)
 
 

@@ -20,7 +20,7 @@ OPTION_CHARS = 80
 ECHO = 0.9  # likeness from which on a question only gives the goal back
 
 
-@tool(effect="reads")
+@tool(effect="reads", acts=("options",))
 def ask_boss(context: ToolContext, question: str, options: list[str] | None = None) -> str:
     """Ask the boss what only the boss can know."""
     return context.colleagues.ask_boss(_question(context, question), _options(options or []))
@@ -38,7 +38,7 @@ def colleague(context: ToolContext, skill: str) -> str:
     return context.colleagues.whom(skill.strip())
 
 
-@tool(effect="reads")
+@tool(effect="reads", acts=("to", "skill", "instruction", "output"))
 def delegate(
     context: ToolContext,
     to: str,
@@ -52,7 +52,7 @@ def delegate(
     return _told(context, [work])[0]
 
 
-@tool(effect="reads")
+@tool(effect="reads", acts=("to", "skill", "instruction"))
 def delegate_each(
     context: ToolContext, to: str, skill: str, instruction: str, inputs: list[str]
 ) -> Table:

@@ -35,7 +35,7 @@ def _commit_csv(files: Files, arguments: dict[str, Any]) -> dict[str, Any]:
     return _written(files, arguments["name"], out.getvalue().encode("utf-8"))
 
 
-@tool(effect="writes", commit=_commit_csv)
+@tool(effect="writes", commit=_commit_csv, acts=("name",))
 def write_csv(
     context: ToolContext, name: str, rows: Table, columns: list[str] | None = None
 ) -> str:
@@ -69,7 +69,7 @@ def _commit_xlsx(files: Files, arguments: dict[str, Any]) -> dict[str, Any]:
     return _written(files, arguments["name"], out.getvalue())
 
 
-@tool(effect="writes", commit=_commit_xlsx)
+@tool(effect="writes", commit=_commit_xlsx, acts=("name",))
 def write_xlsx(context: ToolContext, name: str, rows: Table | dict[str, Table]) -> str:
     """Write a table, or {sheet: table}, to an .xlsx workbook."""
     sheets = rows if isinstance(rows, dict) else {"Sheet1": rows}
@@ -87,19 +87,19 @@ def _commit_text(files: Files, arguments: dict[str, Any]) -> dict[str, Any]:
     return _written(files, arguments["name"], arguments["text"].encode("utf-8"))
 
 
-@tool(effect="writes", commit=_commit_text)
+@tool(effect="writes", commit=_commit_text, acts=("name",))
 def write_markdown(context: ToolContext, name: str, text: str) -> str:
     """Write Markdown text to a .md file."""
     return _intend_text(context, "write_markdown", _named(name, ".md"), text)
 
 
-@tool(effect="writes", commit=_commit_text)
+@tool(effect="writes", commit=_commit_text, acts=("name",))
 def write_text(context: ToolContext, name: str, text: str) -> str:
     """Write plain text to a file."""
     return _intend_text(context, "write_text", safe_name(name), text)
 
 
-@tool(effect="writes", commit=_commit_text)
+@tool(effect="writes", commit=_commit_text, acts=("name",))
 def write_json(context: ToolContext, name: str, value: Any) -> str:
     """Write a value to a .json file."""
     text = json.dumps(_jsonable(value), ensure_ascii=False, indent=2)

@@ -216,6 +216,7 @@ def rate(goal_id: int, boss: User, rating: int, note: str = "") -> None:
         raise GoalRefused("A rating is a whole number from 1 to 5.")
     Goal.objects.filter(pk=goal_id).update(rating=rating, rating_note=note)
     streams.append(goal_id, "goal.rated", actor=boss.get_username(), rating=rating, note=note)
+    outbox.nudge(outbox.REMEMBER, goal_id)
 
 
 @transaction.atomic

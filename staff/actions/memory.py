@@ -246,7 +246,12 @@ def forget(memories: Iterable[Memory], *, by: str) -> int:
 
 @transaction.atomic
 def note_uses(
-    recalled: Sequence[Recalled], query: str, *, goal_id: int | None, task_id: int | None
+    recalled: Sequence[Recalled],
+    query: str,
+    *,
+    goal_id: int | None,
+    task_id: int | None,
+    is_in_task: bool = False,
 ) -> None:
     """Which memories entered a prompt, and what the ranking saw of each. One row for a memory in
     a task; the first question that brought it counts."""
@@ -260,6 +265,7 @@ def note_uses(
                 rank=rank,
                 score=each.score,
                 features=each.features,
+                is_in_task=is_in_task,
             )
             for rank, each in enumerate(recalled)
         ],

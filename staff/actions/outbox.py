@@ -14,6 +14,7 @@ from django.utils import timezone
 from staff.actions import sql
 
 CHANNEL = "forestaff_nudge"
+REMEMBER = "remember_goal"  # something was said on a goal that is to be remembered
 RESEND_S = 5  # doubled with each sending
 LONGEST_RESEND_S = 300
 NO_ROOM_S = 0.1  # until the relay looks again whether there is room for what is due

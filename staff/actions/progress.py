@@ -278,3 +278,4 @@ def end(goal: Goal, wanted: GoalState, *also: str) -> None:
     """Take a legal step to an end."""
     goal.ended_at, goal.is_paused = timezone.now(), False
     move(goal, wanted, "ended_at", "is_paused", *also)
+    outbox.nudge(outbox.REMEMBER, goal.pk)

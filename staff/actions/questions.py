@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from django.db import transaction
 from django.utils import timezone
 
-from staff.actions import queue, streams
+from staff.actions import outbox, queue, streams
 from staff.actions.goals import GoalRefused
 from staff.actions.queue import Claim
 from staff.crashes import crash_point
@@ -84,6 +84,7 @@ def answer(question_id: int, boss: User, text: str) -> Question:
         question=question.pk,
         answer=question.answer,
     )
+    outbox.nudge(outbox.REMEMBER, goal_id)
     if question.task is not None and question.task.state == TaskState.ASKING:
         queue.put(goal, question.task)
     return question

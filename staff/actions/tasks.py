@@ -7,14 +7,14 @@ StaleFence.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from staff.actions import progress, queue, sql, streams
+from staff.actions import memory, progress, queue, sql, streams
 from staff.actions.goals import GoalRefused
 from staff.actions.queue import Claim, StaleFence
 from staff.actions.streams import News
@@ -194,11 +194,13 @@ def complete(
     answer: str,
     review: dict[str, Any] | None = None,
     spoken: Sequence[Effect] = (),
+    cited: Collection[int] = (),
 ) -> None:
     """Finish a task whose evidence was checked; unblock its successors, end the goal, or send
     the reviewed work back.
 
     spoken: effects that change nothing but what the task says, with their results
+    cited:  the memories that its answer or its files cite
     """
     goal = queue.locked_goal(held)
     news = [one for effect in spoken for one in _record(held, effect)]
@@ -208,6 +210,8 @@ def complete(
     if review and not review.get("accepted", True):
         reasons = [str(reason) for reason in review.get("reasons", [])]
         _object(goal, Task.objects.get(pk=held.task_id), reasons)
+    if cited:
+        memory.note_cited(held.task_id, cited)
     progress.go_on(goal, by_worker=True)
 
 

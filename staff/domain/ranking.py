@@ -26,6 +26,8 @@ WEIGHTS: Mapping[str, float] = {
 }
 DAY_S = 86_400.0
 RECENT_S = 90 * DAY_S  # after which `recent` has fallen to a half
+NEAR_COVER = 0.15  # of the question's words that a memory holds to be near it
+NEAR_COSINE = 0.35  # the same by meaning; half of either is enough for who or when was asked for
 PRIOR = 200  # memories that count as having the mean of zero, so that a few have no say
 
 
@@ -74,6 +76,21 @@ def fused(features: Mapping[str, Array], weights: Mapping[str, float]) -> Array:
         if name in weights:
             total += np.float32(weights[name]) * values
     return total
+
+
+def is_near(features: Mapping[str, float]) -> bool:
+    """Whether a memory has to do with the question at all, and is not only the best there is.
+
+    features: of one memory; `cover` is the share of the question's words that it holds, by weight,
+    `cosine` the likeness in meaning, both not divided by the best
+    """
+    cover, cosine = features.get("cover", 0.0), features.get("cosine", 0.0)
+    is_who, is_then = bool(features.get("actor")), features.get("when", 0.0) >= 1
+    if is_who and is_then:
+        return True
+    if is_who or is_then:
+        return cover >= NEAR_COVER / 2 or cosine >= NEAR_COSINE / 2
+    return cover >= NEAR_COVER or cosine >= NEAR_COSINE
 
 
 def interleaved(first: Sequence[int], second: Sequence[int], k: int) -> list[int]:

@@ -12,7 +12,8 @@ class Goal(models.Model):
 
     budget:   what the staff may use for it; a child goal's draws on its parent's as well
     parent:   the goal that it came from, if any
-    last_seq: the number of the newest event on its stream; those up to archived_seq are archived
+    last_seq: the number of the newest event on its stream; those up to archived_seq are archived,
+              those up to remembered_seq have become memories
     """
 
     class Priority(models.IntegerChoices):
@@ -47,6 +48,7 @@ class Goal(models.Model):
 
     last_seq = models.PositiveIntegerField(default=0)
     archived_seq = models.PositiveIntegerField(default=0)
+    remembered_seq = models.PositiveIntegerField(default=0)
     plan_fence = models.PositiveIntegerField(default=0)
     plan_lease_until = models.DateTimeField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)

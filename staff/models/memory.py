@@ -243,7 +243,9 @@ class MemoryEvent(models.Model):
 class MemoryUse(models.Model):
     """A memory that entered the prompt of a task, or was shown for a question.
 
-    features:  what the ranking saw, by name; was_cited: null until the answer is known
+    features:   what the ranking saw, by name; was_cited: null until the answer is known
+    is_in_task: it stands in the prompt of the task itself; else it answered a question of its
+                program
     """
 
     memory = models.ForeignKey(Memory, models.CASCADE, related_name="uses")
@@ -254,6 +256,7 @@ class MemoryUse(models.Model):
     score = models.FloatField(default=0)
     features = models.JSONField(default=dict)
     was_cited = models.BooleanField(null=True)
+    is_in_task = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

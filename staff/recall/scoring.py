@@ -41,6 +41,8 @@ class Lexicon:
         self._views = views
         self._parts: dict[str, list[tuple[int, NDArray[np.int64], Array]]] = {}
         total = sum(scope.memories for scope in scopes)
+        self._unknown = bm25.idf(0, total)
+        self._idf: dict[str, float] = {}
         average = sum(scope.words for scope in scopes) / max(total, 1)
         place = {scope.pk: at for at, scope in enumerate(scopes)}
         found = _postings(list(place), list(terms)) if terms else []
@@ -50,8 +52,13 @@ class Lexicon:
         for scope_id, term, ids, counts, lengths in found:
             at = place[scope_id]
             rows = views[at].at(ids)
-            scores = bm25.term_scores(counts, lengths, bm25.idf(holding[term], total), average)
+            weight = self._idf.setdefault(term, bm25.idf(holding[term], total))
+            scores = bm25.term_scores(counts, lengths, weight, average)
             self._parts.setdefault(term, []).append((at, rows[rows >= 0], scores[rows >= 0]))
+
+    def whole(self, terms: Collection[str]) -> float:
+        """What a text of mean length scores that holds each of these terms once."""
+        return sum(self._idf.get(term, self._unknown) for term in terms)
 
     def scores(self, terms: Collection[str]) -> list[Array]:
         """For each view (n,), of these terms only."""

@@ -125,11 +125,13 @@ class _Search:
             scoring.fields(view, there, question, self.now_s)
             for view, there in zip(self.views, people, strict=True)
         ]
-        words = scoring.shares(self.words(question, [each["actor"] for each in fields]), masks)
-        meaning = scoring.shares(meaning, masks)
+        cosines, held = meaning, self.words(question, [each["actor"] for each in fields])
+        words, meaning = scoring.shares(held, masks), scoring.shares(cosines, masks)
+        whole = max(self.lexicon.whole(question.terms), 1e-9)
         hits: list[_Hit] = []
         for at in range(len(self.views)):
             features = {"words": words[at], "meaning": meaning[at], **fields[at]}
+            features |= {"cover": np.minimum(held[at] / whole, 1), "cosine": cosines[at]}
             total = ranking.fused(features, self.weights)
             evidence = words[at] + meaning[at] + features["actor"] + features["when"]
             rows = np.flatnonzero(masks[at] & (evidence > 0))
