@@ -72,7 +72,7 @@ def keeping() -> Iterator[Keep]:
 def _store_files(folder: GoalFolder, files: Sequence[GivenFile]) -> Iterable[Attachment]:
     taken: set[str] = set()
     for number, given in enumerate(files, 1):
-        name = _free_name(given.name, number, taken)
+        name = free_name(given.name, number, taken)
         yield _store_file(folder, name, given)
 
 
@@ -90,7 +90,7 @@ def _store_file(folder: GoalFolder, name: str, given: GivenFile) -> Attachment:
     return Attachment(name, len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
-def _free_name(given: str, number: int, taken: set[str]) -> str:
+def free_name(given: str, number: int, taken: set[str]) -> str:
     """A safe name that no other file of the goal has, as close to the given one as can be."""
     base = given.replace("\\", "/").rsplit("/", 1)[-1].strip()
     try:

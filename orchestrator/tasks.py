@@ -15,8 +15,8 @@ from celery.signals import celeryd_after_setup, worker_shutting_down
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from orchestrator import episodes, execution, heartbeat, runtime, triggers
-from staff.actions import archive, nodes, outbox, planning, queue, recovery
+from orchestrator import episodes, execution, heartbeat, library, runtime, triggers
+from staff.actions import archive, documents, nodes, originals, outbox, planning, queue, recovery
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +61,21 @@ def archive_events() -> None:
     older_than = timedelta(days=settings.ARCHIVE_AFTER_DAYS)
     if archived := archive.roll_up(older_than, most_events=20_000):
         logger.info("archived %d events", archived)
+
+
+@shared_task
+def read_document(version_id: int) -> None:
+    """Read a document into memory; if somebody is at it, look again later."""
+    if is_id(version_id):
+        done = library.read(version_id)
+        (outbox.settle if done else outbox.put_off)(documents.JOB, version_id)
+
+
+@shared_task
+def sweep_documents() -> None:
+    """Remove files that an interrupted upload or removal left behind."""
+    if swept := originals.sweep():
+        logger.info("removed %d files of documents that nobody has", swept)
 
 
 @shared_task

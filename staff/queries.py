@@ -6,7 +6,7 @@ does not exist for them (DoesNotExist).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -22,6 +22,8 @@ from staff.models import (
     Approval,
     Artifact,
     Attempt,
+    Document,
+    DocumentVersion,
     Event,
     EventArchive,
     Firing,
@@ -33,6 +35,7 @@ from staff.models import (
     MemoryUse,
     ModelCall,
     Node,
+    Passage,
     Question,
     Routine,
     Scope,
@@ -371,3 +374,28 @@ def steps_done(goal: Goal) -> list[tuple[str, str]]:
     """Title and skill of the steps that were done, in their order, without what was handed on."""
     done = Task.objects.filter(goal=goal, state=TaskState.DONE, parent=None)
     return list(done.order_by("position").values_list("title", "skill"))
+
+
+def documents_of(sight: Sight) -> QuerySet[Document]:
+    """The documents of these scopes, the newest first, each with its versions."""
+    versions = Prefetch("versions", DocumentVersion.objects.order_by("-number"))
+    found = Document.objects.filter(scope__in=sight.scope_ids).prefetch_related(versions)
+    return found.select_related("scope__agent", "scope__user").order_by("-id")
+
+
+def document_of(sight: Sight, document_id: int) -> Document:
+    return documents_of(sight).get(pk=document_id)
+
+
+def passages_of(version: DocumentVersion) -> QuerySet[Passage]:
+    """The passages of a version in order, each with its memory: None if it was forgotten."""
+    return version.passages.select_related("memory").order_by("position")
+
+
+def places_of(sight: Sight, memory_ids: Collection[int]) -> dict[int, Passage]:
+    """Where memories stand in documents: {memory: its first passage in the newest version}."""
+    found = Passage.objects.filter(
+        memory__in=memory_ids, version__document__scope__in=sight.scope_ids
+    ).select_related("version__document")
+    first = found.order_by("memory_id", "-version__number", "position").distinct("memory_id")
+    return {passage.memory_id: passage for passage in first if passage.memory_id}

@@ -9,6 +9,7 @@ from web import env
 BASE_DIR = env.CHECKOUT
 DATA_DIR = env.data_folder()
 GOALS_DIR = DATA_DIR / "goals"
+DOCUMENTS_DIR = DATA_DIR / "documents"
 LOGS_DIR = DATA_DIR / "logs"
 
 SECRET_KEY = env.secret_key()
@@ -142,6 +143,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "orchestrator.tasks.fire_routines",
         "schedule": 3.0,
         "options": {"expires": 3},
+    },
+    "sweep_documents": {
+        "task": "orchestrator.tasks.sweep_documents",
+        "schedule": 600.0,
+        "options": {"expires": 600},
     },
 }
 

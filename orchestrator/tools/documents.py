@@ -22,7 +22,7 @@ MAX_TEXT_CHARS = 2_000_000
 
 _OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED_MARK = "EncryptedPackage".encode("utf-16-le")
-_PICTURES = {"png", "jpg", "gif", "webp", "bmp", "tif", "heic", "avif", "ico", "psd"}
+PICTURES = {"png", "jpg", "gif", "webp", "bmp", "tif", "heic", "avif", "ico", "psd"}
 _TEXTS = {"text", "md", "csv"}
 _ENDINGS = {
     "txt": "text",
@@ -34,7 +34,7 @@ _ENDINGS = {
     "jpeg": "jpg",
     "tiff": "tif",
 }
-_SPOKEN = {
+SPOKEN = {
     "pdf": "a PDF",
     "docx": "a Word file",
     "xlsx": "an Excel workbook",
@@ -70,13 +70,13 @@ def read_document(name: str, content: bytes) -> Document:
         raise FileProblem(name, f"it is larger than {MAX_FILE_BYTES // 2**20} MB; split it.")
     kind = kind_of(name, content)
     try:
-        _refuse(kind, content)
+        refuse(kind, content)
         text, pages = _read(name, kind, content)
     except Unreadable as why:
-        raise FileProblem(name, _mislabelled(name, kind) + str(why)) from None
+        raise FileProblem(name, mislabelled(name, kind) + str(why)) from None
     if not text.strip():
         raise FileProblem(name, "there is no text in it; attach a file with content.")
-    notes = [f"{name}: read as {_SPOKEN[kind]}, which it is"] if _is_mislabelled(name, kind) else []
+    notes = [f"{name}: read as {SPOKEN[kind]}, which it is"] if is_mislabelled(name, kind) else []
     if pages > formats.MAX_PAGES:
         notes.append(f"{name}: only the first {formats.MAX_PAGES} of {pages} pages were read")
     return Document(name, kind, _bounded(name, clean_text(text), notes), pages, tuple(notes))
@@ -152,7 +152,7 @@ def _tell(
         context.notes += [note for note in document.notes if note not in context.notes]
 
 
-def _refuse(kind: str, content: bytes) -> None:
+def refuse(kind: str, content: bytes) -> None:
     """Say plainly why a kind of file is not read."""
     if kind == "empty":
         raise Unreadable("it is empty; attach a file with content.")
@@ -162,12 +162,12 @@ def _refuse(kind: str, content: bytes) -> None:
                 "it is protected by a password; save a copy without one and attach that."
             )
         raise Unreadable("it is in an old Office format; save it as .docx or .xlsx.")
-    if kind in _PICTURES:
+    if kind in PICTURES:
         raise Unreadable(f"it is a picture ({kind}); attach the text or a PDF with text in it.")
     if kind == "zip":
         formats.check_zip(content)
         raise Unreadable("it is a zip archive; unpack it and attach the files in it.")
-    if kind not in _SPOKEN:
+    if kind not in SPOKEN:
         told = "" if kind == "binary" else f" ({kind})"
         raise Unreadable(
             f"it is no document that can be read{told}; attach a PDF, Word, Excel or text file."
@@ -192,17 +192,17 @@ def _read(name: str, kind: str, content: bytes) -> tuple[str, int]:
     return text, 1
 
 
-def _is_mislabelled(name: str, kind: str) -> bool:
+def is_mislabelled(name: str, kind: str) -> bool:
     """Whether the ending names another kind; one kind of text for another does no harm."""
     ending = name.rpartition(".")[2].casefold() if "." in name else ""
     claimed = _ENDINGS.get(ending, ending)
-    if claimed == kind or claimed not in _SPOKEN.keys() | _PICTURES:
+    if claimed == kind or claimed not in SPOKEN.keys() | PICTURES:
         return False
     return not (claimed in _TEXTS and kind in _TEXTS | {"json", "html"})
 
 
-def _mislabelled(name: str, kind: str) -> str:
-    if kind == "empty" or not _is_mislabelled(name, kind):
+def mislabelled(name: str, kind: str) -> str:
+    if kind == "empty" or not is_mislabelled(name, kind):
         return ""
     return f"it is called .{name.rpartition('.')[2]}, but "
 

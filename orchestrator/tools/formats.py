@@ -34,7 +34,7 @@ MAX_RATIO = 200  # unpacked to packed; text packs 5 to 20 times
 SUSPECT_BYTES = 20 * 1024 * 1024  # below this a high ratio does no harm
 
 _HIDDEN = frozenset({"script", "style", "head", "template", "noscript"})
-_BLOCK = re.compile(
+BLOCK = re.compile(
     r"address|article|aside|blockquote|br|d[dlt]|div|fieldset|footer|form|h[1-6r]|header|li|main"
     r"|nav|[ou]l|p|pre|section|table|tbody|tfoot|thead|tr"
 )
@@ -58,7 +58,7 @@ def pdf_text(content: bytes) -> tuple[str, int]:
         pages = [] if locked else [_page_text(page) for page in reader.pages[:MAX_PAGES]]
         count = 0 if locked else len(reader.pages)
     except Exception as wrong:  # pypdf raises nearly anything on a damaged file
-        raise _damaged(wrong) from None
+        raise damaged(wrong) from None
     if locked:
         raise Unreadable("it is protected by a password; save a copy without one and attach that.")
     text = tidy("\n\n".join(pages))
@@ -77,11 +77,11 @@ def docx_text(content: bytes) -> tuple[str, int]:
     check_zip(content)
     try:
         document = docx.Document(io.BytesIO(content))
-        heads = [part for s in document.sections for part in _blocks(s.header)]
-        body = list(_blocks(document))
-        feet = [part for s in document.sections for part in _blocks(s.footer)]
+        heads = [part for s in document.sections for part in blocks(s.header)]
+        body = list(blocks(document))
+        feet = [part for s in document.sections for part in blocks(s.footer)]
     except Exception as wrong:  # a damaged part may break lxml, zipfile or python-docx
-        raise _damaged(wrong) from None
+        raise damaged(wrong) from None
     return tidy("\n".join([*dict.fromkeys(heads), *body, *dict.fromkeys(feet)])), 1
 
 
@@ -95,7 +95,7 @@ def xlsx_text(content: bytes) -> tuple[str, int]:
         sheets = [(sheet.title, list(_sheet_lines(sheet))) for sheet in book.worksheets]
         book.close()
     except Exception as wrong:  # a damaged part may break zipfile, the XML parser or openpyxl
-        raise _damaged(wrong) from None
+        raise damaged(wrong) from None
     filled = [(title, lines) for title, lines in sheets if lines]
     named = len(filled) > 1
     texts = ["\n".join([f"[{title}]", *lines] if named else lines) for title, lines in filled]
@@ -104,7 +104,7 @@ def xlsx_text(content: bytes) -> tuple[str, int]:
 
 def html_text(text: str) -> str:
     """The text that a browser would show; table cells by " | "."""
-    page = _Page()
+    page = ShownText()
     page.feed(text)
     page.close()
     return tidy("".join(page.parts))
@@ -151,7 +151,7 @@ def check_zip(content: bytes) -> None:
         with zipfile.ZipFile(io.BytesIO(content)) as parts:
             infos = parts.infolist()
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as wrong:
-        raise _damaged(wrong) from None
+        raise damaged(wrong) from None
     unpacked = sum(part.file_size for part in infos)
     packed = sum(part.compress_size for part in infos)
     if unpacked > MAX_UNPACKED_BYTES or (
@@ -163,7 +163,7 @@ def check_zip(content: bytes) -> None:
         )
 
 
-def _damaged(wrong: Exception) -> Unreadable:
+def damaged(wrong: Exception) -> Unreadable:
     cause = " ".join(str(wrong).split())[:100] or type(wrong).__name__
     return Unreadable(
         f"it is damaged ({cause}); open it where it was made, save it again and attach that."
@@ -175,21 +175,21 @@ def _page_text(page: pypdf.PageObject) -> str:
     return text if text.strip() else page.extract_text()  # rotated text has no layout
 
 
-def _blocks(container: Any) -> Iterator[str]:
+def blocks(container: Any) -> Iterator[str]:
     """Paragraphs and table rows of a document, header, footer or cell, in order."""
     from docx.table import Table as DocxTable
     from docx.text.paragraph import Paragraph
 
     for block in container.iter_inner_content():
         if isinstance(block, DocxTable):
-            yield from _table_lines(block)
+            yield from table_lines(block)
         elif isinstance(block, Paragraph) and block.text.strip():
             yield block.text
         if isinstance(block, Paragraph):
-            yield from _boxes(block)
+            yield from boxes(block)
 
 
-def _boxes(paragraph: Paragraph) -> Iterator[str]:
+def boxes(paragraph: Paragraph) -> Iterator[str]:
     """Text boxes anchored in a paragraph; Word stores each one twice."""
     texts = (
         "".join(node.itertext()).strip()
@@ -199,13 +199,13 @@ def _boxes(paragraph: Paragraph) -> Iterator[str]:
     yield from dict.fromkeys(text for text in texts if text)
 
 
-def _table_lines(table: DocxTable) -> Iterator[str]:
+def table_lines(table: DocxTable) -> Iterator[str]:
     for row in table.rows:
         cells: list[_Cell] = []
         for cell in row.cells:  # a merged cell is given once for each column it covers
             if not cells or cell._tc is not cells[-1]._tc:
                 cells.append(cell)
-        texts = [" ".join("\n".join(_blocks(cell)).split()) for cell in cells]
+        texts = [" ".join("\n".join(blocks(cell)).split()) for cell in cells]
         if any(texts):
             yield " | ".join(texts)
 
@@ -216,14 +216,14 @@ def _sheet_lines(sheet: Any) -> Iterator[str]:
         if number >= MAX_SHEET_ROWS:
             yield f"[only the first {MAX_SHEET_ROWS} rows of this sheet were read]"
             return
-        texts = [_cell_text(value) for value in row]
+        texts = [cell_text(value) for value in row]
         while texts and not texts[-1]:
             texts.pop()
         if texts:
             yield " | ".join(texts)
 
 
-def _cell_text(value: Any) -> str:
+def cell_text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, datetime) and value.time() == time(0):
@@ -246,7 +246,7 @@ def _mail_body(mail: EmailMessage) -> str:
     return html_text(text) if body.get_content_subtype() == "html" else text
 
 
-class _Page(HTMLParser):
+class ShownText(HTMLParser):
     """Gathers what is shown: no scripts, a line per block, cells apart."""
 
     def __init__(self) -> None:
@@ -257,7 +257,7 @@ class _Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: Iterable[tuple[str, str | None]]) -> None:
         if tag in _HIDDEN:
             self.hidden += 1
-        elif _BLOCK.fullmatch(tag):
+        elif BLOCK.fullmatch(tag):
             self.parts.append("\n")
         elif tag in ("td", "th") and self.parts and not self.parts[-1].endswith("\n"):
             self.parts.append(" | ")
@@ -265,7 +265,7 @@ class _Page(HTMLParser):
     def handle_endtag(self, tag: str) -> None:
         if tag in _HIDDEN:
             self.hidden = max(0, self.hidden - 1)
-        elif _BLOCK.fullmatch(tag):
+        elif BLOCK.fullmatch(tag):
             self.parts.append("\n")
 
     def handle_data(self, data: str) -> None:

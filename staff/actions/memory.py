@@ -12,6 +12,7 @@ from typing import Literal
 
 from django.db import transaction
 
+from staff.actions import originals
 from staff.actions.drafts import Draft, MemoryRefused, Source, Vectors, checked, limited, row_of
 from staff.actions.memory_write import Write
 from staff.domain import facts
@@ -226,8 +227,9 @@ def pin(memory: Memory, *, by: str, is_pinned: bool = True) -> None:
 def forget(memories: Iterable[Memory], *, by: str) -> int:
     """Purge memories of one scope and all that was drawn from them. Returns how many went.
 
-    The rows stay as empty husks, so that what points at them still can; words, vectors, postings,
-    sources and the words in events go. Hashes stay behind, so that the same is not learned again.
+    Of documents, the passages go, and the files that hold their words. The rows stay as empty
+    husks, so that what points at them still can; words, vectors, postings, sources and the words
+    in events go. Hashes stay behind, so that the same is not learned again.
     """
     named = list(memories)
     if not named:
@@ -235,10 +237,11 @@ def forget(memories: Iterable[Memory], *, by: str) -> int:
     if len({memory.scope_id for memory in named}) > 1:
         raise MemoryRefused("Forget the memories of one scope at a time.")
     write = Write.begin(named[0].scope, by)
-    named = [_locked(memory) for memory in named]
+    named = _all_locked(named)
     for memory in named:
         write.bury(memory)
     going = _drawn_from(named)
+    originals.let_go([memory.pk for memory in going])
     write.purge(going)
     write.end()
     return len(going)
@@ -306,10 +309,16 @@ def _standing(memory: Memory) -> Standing:
 
 def _locked(memory: Memory) -> Memory:
     """The memory as it is now that its scope is locked. Raises MemoryRefused if it is gone."""
-    fresh = Memory.objects.get(pk=memory.pk)
-    if fresh.state == Memory.State.FORGOTTEN:
+    return _all_locked([memory])[0]
+
+
+def _all_locked(memories: Sequence[Memory]) -> list[Memory]:
+    """`_locked`, of many."""
+    fresh = Memory.objects.in_bulk([memory.pk for memory in memories])
+    found = [fresh[memory.pk] for memory in memories if memory.pk in fresh]
+    if len(found) < len(memories) or any(m.state == Memory.State.FORGOTTEN for m in found):
         raise MemoryRefused("It has been forgotten.")
-    return fresh
+    return found
 
 
 def _twin(memory: Memory) -> bool:

@@ -1,5 +1,6 @@
 from staff.models.agents import Agent
 from staff.models.budgets import Budget
+from staff.models.documents import Document, DocumentVersion, Passage
 from staff.models.goals import Artifact, Goal, Plan
 from staff.models.memory import (
     Memory,
@@ -25,6 +26,8 @@ __all__ = [
     "Artifact",
     "Attempt",
     "Budget",
+    "Document",
+    "DocumentVersion",
     "Effect",
     "Event",
     "EventArchive",
@@ -40,6 +43,7 @@ __all__ = [
     "ModelCall",
     "Node",
     "Outbox",
+    "Passage",
     "Plan",
     "Posting",
     "Question",
