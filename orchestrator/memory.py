@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from orchestrator import runtime
 from orchestrator.inference.embedding import Embedder, unit
+from staff import queries
 from staff.actions import memory
 from staff.actions.drafts import MAX_CHARS
 from staff.actions.memory import Draft, Kept, Vectors
@@ -18,7 +19,7 @@ from staff.domain import facts
 from staff.domain.names import without
 from staff.domain.words import words
 from staff.models import Memory, Scope
-from staff.recall import Recalled, Sight
+from staff.recall import Pair, Recalled, Sight, alike
 from staff.recall import recall as search
 
 CONTEXT_WEIGHT = 0.3  # of the previous turn in what is embedded
@@ -29,6 +30,13 @@ BATCH = 500  # memories to a transaction
 def recall(sight: Sight, query: str, k: int = 10, **options: Any) -> list[Recalled]:
     """`staff.recall.recall` with this installation's embedder."""
     return search(sight, query, k, embedder=runtime.embedder(), **options)
+
+
+def duplicates(sight: Sight) -> list[Pair]:
+    """Facts that may be one under two names, but for those that the boss has said are two."""
+    told = queries.kept_both(sight)
+    pairs = alike(sight, runtime.embedder().name)
+    return [each for each in pairs if tuple(sorted((each.one.pk, each.other.pk))) not in told]
 
 
 def remember(
@@ -53,12 +61,19 @@ def cut(draft: Draft) -> list[Draft]:
     return [replace(draft, text=part, thread=thread) for part in _parts(draft.text)]
 
 
-def edit(memory_: Memory, *, by: str, text: str | None = None, value: str | None = None) -> Memory:
+def edit(
+    memory_: Memory,
+    *,
+    by: str,
+    text: str | None = None,
+    value: str | None = None,
+    seen: int | None = None,
+) -> Memory:
     """`staff.actions.memory.edit`, the new words embedded."""
     embedder = runtime.embedder()
     said = _without_subject(memory.edited_text(memory_, text, value), memory_.subject)
     vectors = Vectors(embedder.name, embedder.embed([said]))
-    return memory.edit(memory_, vectors, by=by, text=text, value=value)
+    return memory.edit(memory_, vectors, by=by, text=text, value=value, seen=seen)
 
 
 def _parts(text: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from django.db.models import Count, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum
+from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
 
@@ -31,6 +31,7 @@ from staff.models import (
     GoalSearch,
     Membership,
     Memory,
+    MemoryEvent,
     MemorySource,
     MemoryUse,
     ModelCall,
@@ -301,11 +302,20 @@ def _count(rows: QuerySet[Any], group: str) -> Coalesce:
     return Coalesce(Subquery(counted), 0)
 
 
-def memories_of(sight: Sight, *, kind: str = "", state: str = "") -> QuerySet[Memory]:
-    """What is remembered in these scopes, the newest first; forgotten ones never."""
+def memories_of(
+    sight: Sight, *, kind: str = "", state: str = "", source: str = "", words: str = ""
+) -> QuerySet[Memory]:
+    """What is remembered in these scopes, the newest first; forgotten ones never.
+
+    source: part of the name of who said it or of what it came from; words: part of its text
+    """
     found = Memory.objects.filter(scope__in=sight.scope_ids).exclude(state=Memory.State.FORGOTTEN)
     found = found.filter(kind=kind) if kind else found
     found = found.filter(state=state) if state else found
+    found = found.filter(text__icontains=words) if words else found
+    if source:
+        named = MemorySource.objects.filter(memory=OuterRef("pk"), name__icontains=source)
+        found = found.filter(Q(actor__icontains=source) | Exists(named))
     return found.select_related("scope__agent", "scope__user").order_by("-said_at", "-id")
 
 
@@ -376,6 +386,72 @@ def steps_done(goal: Goal) -> list[tuple[str, str]]:
     return list(done.order_by("position").values_list("title", "skill"))
 
 
+def sources_of(memory: Memory) -> QuerySet[MemorySource]:
+    """Where it came from, in the order in which it was said."""
+    return memory.sources.select_related("goal", "task", "origin").order_by("id")
+
+
+def drawn_from(memory: Memory) -> QuerySet[Memory]:
+    """What was drawn from it directly, and is not forgotten."""
+    drawn = Memory.objects.filter(scope=memory.scope_id, sources__origin=memory)
+    return drawn.exclude(state=Memory.State.FORGOTTEN).distinct().order_by("id")
+
+
+def values_of(memory: Memory) -> list[Memory]:
+    """All that was held true of a fact's slot in its scope, the newest first; else nothing."""
+    if memory.kind != Memory.Kind.FACT:
+        return []
+    same = Memory.objects.filter(scope=memory.scope_id, slot=memory.slot, kind=Memory.Kind.FACT)
+    return list(same.exclude(state=Memory.State.FORGOTTEN).order_by("-valid_from", "-id"))
+
+
+def events_of(memory: Memory) -> QuerySet[MemoryEvent]:
+    """Who did what to it, the newest first."""
+    return memory.events.order_by("-id")
+
+
+def uses_of(memory: Memory) -> QuerySet[MemoryUse]:
+    """The tasks and goals that it was given to, the newest first."""
+    return memory.uses.select_related("goal", "task").order_by("-id")
+
+
+def memory_of_tasks(
+    sight: Sight, goal: Goal
+) -> tuple[dict[int, list[MemoryUse]], dict[int, list[Memory]]]:
+    """What each task of a goal was reminded of, the best first, and what it made the staff
+    remember: ({task: uses}, {task: memories})."""
+    used: dict[int, list[MemoryUse]] = {}
+    uses = MemoryUse.objects.filter(task__goal=goal, memory__scope__in=sight.scope_ids)
+    for use in uses.select_related("memory").order_by("rank", "id"):
+        used.setdefault(use.task_id, []).append(use)
+    learned: dict[int, list[Memory]] = {}
+    for memory in memories_of(sight).filter(task__goal=goal).order_by("id"):
+        learned.setdefault(memory.task_id, []).append(memory)
+    return used, learned
+
+
+def to_settle(sight: Sight) -> list[tuple[Memory, Memory | None]]:
+    """What waits in quarantine, the newest first, each with the current fact that it opposes."""
+    waiting = list(memories_of(sight, state=Memory.State.QUARANTINED)[:100])
+    slots = {memory.slot for memory in waiting if memory.slot}
+    facts = memories_of(sight, kind=Memory.Kind.FACT, state=Memory.State.ACTIVE)
+    current = {(fact.scope_id, fact.slot): fact for fact in facts.filter(slot__in=slots)}
+    return [(memory, current.get((memory.scope_id, memory.slot))) for memory in waiting]
+
+
+def count_to_settle(sight: Sight) -> int:
+    return memories_of(sight, state=Memory.State.QUARANTINED).order_by().count()
+
+
+def kept_both(sight: Sight) -> set[tuple[int, int]]:
+    """The pairs of facts that the boss has said are two: ids, the smaller first."""
+    said = MemoryEvent.objects.filter(scope__in=sight.scope_ids, kind="kept both")
+    pairs = (
+        sorted((pk, int(data.get("other", 0)))) for pk, data in said.values_list("memory", "data")
+    )
+    return {(one, other) for one, other in pairs}
+
+
 def documents_of(sight: Sight) -> QuerySet[Document]:
     """The documents of these scopes, the newest first, each with its versions."""
     versions = Prefetch("versions", DocumentVersion.objects.order_by("-number"))
@@ -399,3 +475,9 @@ def places_of(sight: Sight, memory_ids: Collection[int]) -> dict[int, Passage]:
     ).select_related("version__document")
     first = found.order_by("memory_id", "-version__number", "position").distinct("memory_id")
     return {passage.memory_id: passage for passage in first if passage.memory_id}
+
+
+def files_holding(memory: Memory) -> QuerySet[DocumentVersion]:
+    """The files of documents that hold a passage's words, and go when it is forgotten."""
+    held = DocumentVersion.objects.filter(passages__memory=memory).exclude(folder="")
+    return held.select_related("document").distinct().order_by("document", "number")

@@ -6,6 +6,8 @@ from web.agents import views as agents
 from web.failed import views as failed
 from web.goals import tasks
 from web.goals import views as goals
+from web.memory import documents, settling
+from web.memory import views as memory
 from web.nodes import views as nodes
 from web.people import views as people
 from web.routines import hooks
@@ -19,6 +21,7 @@ urlpatterns = [
     path("goals/<int:goal_id>/panels/<slug:name>", goals.panel, name="panel"),
     path("goals/<int:goal_id>/do/<slug:verb>", goals.act, name="act"),
     path("goals/<int:goal_id>/tasks/<int:task_id>/do/<slug:verb>", tasks.act, name="act-task"),
+    path("goals/<int:goal_id>/tasks/<int:task_id>/memory", memory.of_task, name="task-memory"),
     path("goals/<int:goal_id>/plans/<int:plan_id>/edit", goals.edit_plan, name="edit-plan"),
     path("goals/<int:goal_id>/files/<int:artifact_id>", goals.file, name="file"),
     path(
@@ -39,6 +42,17 @@ urlpatterns = [
     path("routines/<int:routine_id>", routines.routine, name="routine"),
     path("routines/<int:routine_id>/edit", routines.edit, name="edit-routine"),
     path("routines/<int:routine_id>/do/<slug:verb>", routines.act, name="act-routine"),
+    path("memory", memory.overview, name="memories"),
+    path("memory/new", memory.remember, name="remember"),
+    path("memory/settle", settling.settle, name="settle-memories"),
+    path("memory/settle/both", settling.keep_both, name="keep-both"),
+    path("memory/<int:memory_id>", memory.one, name="memory"),
+    path("memory/<int:memory_id>/do/<slug:verb>", memory.act, name="act-memory"),
+    path("memory/documents", documents.documents, name="documents"),
+    path("memory/documents/add", documents.add, name="add-documents"),
+    path("memory/documents/<int:document_id>", documents.document, name="document"),
+    path("memory/documents/<int:document_id>/content", documents.content, name="document-content"),
+    path("memory/documents/<int:document_id>/forget", documents.forget, name="forget-document"),
     path("hooks/<str:secret>", hooks.receive, name="hook"),
     path("settings/account", people.account, name="account"),
     path("settings/tokens", people.tokens, name="tokens"),

@@ -20,6 +20,10 @@ class MemoryRefused(Exception):
     """It cannot be remembered or changed like this; the message says why."""
 
 
+class MemoryChanged(MemoryRefused):
+    """Somebody else has changed it since it was looked at."""
+
+
 @dataclass(frozen=True)
 class Source:
     """Where something came from.

@@ -13,7 +13,16 @@ from typing import Literal
 from django.db import transaction
 
 from staff.actions import originals
-from staff.actions.drafts import Draft, MemoryRefused, Source, Vectors, checked, limited, row_of
+from staff.actions.drafts import (
+    Draft,
+    MemoryChanged,
+    MemoryRefused,
+    Source,
+    Vectors,
+    checked,
+    limited,
+    row_of,
+)
 from staff.actions.memory_write import Write
 from staff.domain import facts
 from staff.domain.facts import Standing
@@ -175,14 +184,18 @@ def edit(
     by: str,
     text: str | None = None,
     value: str | None = None,
+    seen: int | None = None,
 ) -> Memory:
     """The boss corrects the words of a memory, and so vouches for them. What it said before stays
     in its events until it is forgotten.
 
     vectors: of the new words, one row; without it the memory is found by its words only
+    seen: the memory's version that was corrected; raises MemoryChanged if it has another now
     """
     write = Write.begin(memory.scope, by)
     memory = _locked(memory)
+    if seen is not None and memory.version != seen:
+        raise MemoryChanged("Somebody has changed it since you looked.")
     if value is not None and memory.kind != Memory.Kind.FACT:
         raise MemoryRefused("Only a fact has a value.")
     before = {"text": memory.text} | ({"value": memory.value} if memory.value else {})
@@ -284,6 +297,17 @@ def note_cited(task_id: int, memory_ids: Collection[int]) -> None:
     uses.filter(memory__in=memory_ids).update(was_cited=True)
 
 
+@transaction.atomic
+def keep_both(one: Memory, other: Memory, *, by: str) -> None:
+    """The boss says that two facts that are alike are about different things."""
+    write = Write.begin(one.scope, by)
+    one, other = _all_locked(sorted((one, other), key=lambda memory: memory.pk))
+    if one.scope_id != other.scope_id:
+        raise MemoryRefused("They are not of one scope, so they are two anyway.")
+    write.tell(one, "kept both", other=other.pk)
+    write.end()
+
+
 def _history(scope: Scope, slot: str) -> list[Memory]:
     """What was ever held true of a slot, the oldest first."""
     standing = (Memory.State.ACTIVE, Memory.State.SUPERSEDED)
@@ -350,6 +374,7 @@ def _drawn_from(named: Sequence[Memory]) -> list[Memory]:
 __all__ = [
     "Draft",
     "Kept",
+    "MemoryChanged",
     "MemoryRefused",
     "Source",
     "Vectors",
@@ -357,6 +382,7 @@ __all__ = [
     "edit",
     "edited_text",
     "forget",
+    "keep_both",
     "note_cited",
     "note_uses",
     "pin",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -69,6 +69,12 @@ def head(document: str, heading: tuple[str, ...]) -> str:
     """ "handbook.pdf › Leave › Parental", on one line of bounded length."""
     line = " ".join(JOINT.join((document, *heading)).split())
     return line if len(line) <= HEAD_CHARS else f"{line[: HEAD_CHARS - 1]}…"
+
+
+def below_head(text: str, document: str, heading: Sequence[str]) -> str:
+    """What is remembered without its first line, unless that was edited."""
+    line, _, body = text.partition("\n")
+    return body if line == head(document, tuple(heading)) else text
 
 
 def passages(blocks: Iterable[Block]) -> Iterator[Passage]:

@@ -12,6 +12,7 @@ from tests.web import made
 def own_folder(settings, tmp_path):
     """Row ids come again in every test; their folders must not."""
     settings.GOALS_DIR = tmp_path / "goals"
+    settings.DOCUMENTS_DIR = tmp_path / "documents"
     settings.WATCH_FOLDERS = [str(tmp_path / "inbox")]
     settings.CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 
-from orchestrator import dispatch, triggers
-from staff.actions import planning, queue, tasks
+from orchestrator import dispatch, library, triggers
+from staff.actions import memory, planning, queue, tasks
 from staff.actions.streams import News
 from staff.domain.plans import Plan, PlanStep
 from staff.domain.retries import BACKOFF_S, FailureKind
-from staff.models import Budget, Goal, Routine, Task
+from staff.models import Budget, Document, Goal, Routine, Task
 
 SUMMARY = (
     "# Totals\n\n| Vendor | Sum |\n| --- | ---: |\n| Birch | 120.50 |\n\n<script>x()</script>\n"
@@ -131,3 +131,11 @@ def routine(boss, office, trigger="schedule", **changes) -> Routine:
 def use(goal: Goal, *, tokens: int, cap: int) -> None:
     """Let the goal have used tokens of its budget."""
     Budget.objects.filter(pk=goal.budget_id).update(tokens_used=tokens, token_cap=cap)
+
+
+def document(boss, office, name: str, content: bytes, scope: str = "workspace") -> Document:
+    """A document that was given and read."""
+    into = memory.scope_named(office, boss, scope)
+    given = library.add(into, boss, library.GivenFile(name, io.BytesIO(content), len(content)))
+    library.read(given.version.pk)
+    return Document.objects.get(pk=given.document.pk)

@@ -46,13 +46,14 @@ def mine(boss, office):
         "routine_id": [made.routine(boss, office, kind).pk for kind in ("schedule", "webhook")],
         "token_id": [ApiToken.objects.get().pk],
         "memory_id": [kept.memory.pk],
+        "document_id": [made.document(boss, office, "ours.md", b"# Ours\n\nOnly ours.").pk],
     }
 
 
 def test_the_matrix_covers_every_kind_of_id():
     kinds = {name for _, names in ADDRESSES for name in names}
     assert {"goal_id", "task_id", "agent_id", "artifact_id", "plan_id", "token_id"} <= kinds
-    assert {"routine_id", "memory_id"} <= kinds and len(ADDRESSES) > 36
+    assert {"routine_id", "memory_id", "document_id"} <= kinds and len(ADDRESSES) > 36
 
 
 @pytest.mark.parametrize(("name", "parameters"), ADDRESSES, ids=[name for name, _ in ADDRESSES])

@@ -19,9 +19,10 @@ from staff.actions import memory
 from staff.actions.drafts import MAX_CHARS
 from staff.actions.memory import Kept
 from staff.models import Memory
-from staff.recall import Sight, narrowed, visible_to
+from staff.recall import Recalled, Sight, narrowed, visible_to
 from web.api.goals import checked
 from web.api.plumbing import Json, Pages
+from web.memory.links import memory_url, passage_url
 
 MAX_BATCH = 1000
 SCOPE_HELP = "workspace, boss, team:NAME or agent:NAME (or the agent's number)"
@@ -124,12 +125,18 @@ class KeptShown(serializers.Serializer):
 
 
 class RecalledShown(serializers.Serializer):
-    """why adds up to the score; via: the memory that led here by naming somebody."""
+    """why adds up to the score; via: the memory that led here by naming somebody; url: where it
+    can be looked at, a passage in its document."""
 
     memory = MemoryShown()
     score = serializers.FloatField()
     why = serializers.DictField(child=serializers.FloatField())
     via = serializers.IntegerField(allow_null=True)
+    url = serializers.SerializerMethodField()
+
+    def get_url(self, recalled: Recalled) -> str:
+        place = self.context["places"].get(recalled.memory.pk)
+        return passage_url(place) if place else memory_url(recalled.memory)
 
 
 class KeptList(serializers.Serializer):
@@ -198,8 +205,9 @@ class Recall(APIView):
     )
     def get(self, request: Request) -> Response:
         asked = checked(RecallAsked, request.query_params)
+        sight = sight_of(request, asked["scope"])
         found = memories.recall(
-            sight_of(request, asked["scope"]),
+            sight,
             asked["q"],
             asked["k"],
             as_of=asked.get("as_of"),
@@ -207,7 +215,9 @@ class Recall(APIView):
             kinds=[asked["kind"]] if "kind" in asked else (),
             actor=asked["actor"],
         )
-        return Response({"results": RecalledShown(found, many=True).data})
+        places = queries.places_of(sight, [each.memory.pk for each in found])
+        shown = RecalledShown(found, many=True, context={"places": places})
+        return Response({"results": shown.data})
 
 
 class OneMemory(APIView):

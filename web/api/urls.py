@@ -1,7 +1,7 @@
 from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
-from web.api import agents, docs, goals, memories, nodes, routines, tasks
+from web.api import agents, docs, documents, goals, memories, nodes, routines, tasks
 
 TASK = "goals/<int:goal_id>/tasks/<int:task_id>"
 
@@ -45,6 +45,10 @@ urlpatterns = [
     path("memories", memories.Memories.as_view(), name="api-memories"),
     path("memories/recall", memories.Recall.as_view(), name="api-recall"),
     path("memories/<int:memory_id>", memories.OneMemory.as_view(), name="api-memory"),
+    path("documents", documents.Documents.as_view(), name="api-documents"),
+    path("documents/<int:document_id>", documents.OneDocument.as_view(), name="api-document"),
+    path("documents/<int:document_id>/passages", documents.Passages.as_view(), name="api-passages"),
+    path("documents/<int:document_id>/content", documents.Content.as_view(), name="api-original"),
     path("schema", SpectacularAPIView.as_view(), name="api-schema"),
     path("docs", docs.reference, name="api-docs"),
 ]

@@ -23,13 +23,17 @@ TYPES = {
 
 def download(goal: Goal, artifact: Artifact) -> HttpResponse:
     """The file's bytes. Raises FileProblem if it is not there or may not be read."""
-    content = dispatch.folder_of(goal).read(artifact.name)
-    kind = TYPES.get(PurePath(artifact.name).suffix.lower(), "application/octet-stream")
+    return sent(artifact.name, dispatch.folder_of(goal).read(artifact.name))
+
+
+def sent(name: str, content: bytes) -> HttpResponse:
+    """A file of that name, to be saved and not to be run."""
+    kind = TYPES.get(PurePath(name).suffix.lower(), "application/octet-stream")
     return HttpResponse(
         content,
         content_type=kind,
         headers={
-            "Content-Disposition": content_disposition_header(True, artifact.name),
+            "Content-Disposition": content_disposition_header(True, name),
             "X-Content-Type-Options": "nosniff",
             security.HEADER: security.SANDBOX,
         },

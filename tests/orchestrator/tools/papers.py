@@ -23,7 +23,7 @@ PAGES = [
 def pdf(pages=PAGES, password: str = "", bookmarks: bool = True) -> bytes:
     """A PDF with a bookmark for each page, its first line."""
     out = io.BytesIO()
-    canvas = Canvas(out, pagesize=A4)
+    canvas = Canvas(out, pagesize=A4, invariant=1)
     for lines in pages:
         if bookmarks and lines:
             canvas.bookmarkPage(lines[0])
