@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import json
 import logging
 import threading
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 import psutil
 from django.conf import settings
 
 from orchestrator.inference.base import ChatModel, ModelUnavailable
-from orchestrator.inference.catalogue import Catalogue
+from orchestrator.inference.catalogue import Catalogue, hash_of
 from orchestrator.inference.embedding import Embedder, WordLlamaEmbedder
 from orchestrator.inference.scripted import ScriptedModel
+from orchestrator.inference.shelf import PrefixShelf
 
 logger = logging.getLogger(__name__)
 
@@ -86,8 +89,20 @@ def _load(name: str) -> ChatModel:
     return LlamaCppEngine(
         path,
         name=name,
+        context_tokens=settings.CONTEXT_TOKENS,
         threads=settings.MODEL_THREADS or None,
         gpu_layers=settings.GPU_LAYERS,
+        shelf=_shelf(path),
+    )
+
+
+def _shelf(path: Path) -> PrefixShelf | None:
+    """Where this model's prefixes outlive a restart; None if the boss wants none of it."""
+    if not settings.PREFIX_CACHE_MB:
+        return None
+    identity = [hash_of(path), version("llama-cpp-python"), settings.GPU_LAYERS > 0]
+    return PrefixShelf(
+        settings.DATA_DIR / "prefixes", json.dumps(identity), settings.PREFIX_CACHE_MB * 1_000_000
     )
 
 
