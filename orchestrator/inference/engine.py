@@ -31,7 +31,8 @@ from orchestrator.inference.stats import EngineStats
 logger = logging.getLogger(__name__)
 
 CHUNK = 256  # prompt tokens per step while no answer is running
-CHUNK_BESIDE = 32  # prompt tokens per step beside running answers, so that these do not stall
+CHUNK_BESIDE = 32  # least prompt tokens per step beside running answers
+STALL_S = 0.8  # time that running answers wait for others' prompts at each step
 MOST_WAITING = 256  # requests that may wait; more are refused, so that nobody waits for ever
 
 
@@ -147,8 +148,8 @@ class Engine:
                     self._admit()
                     if self._live:
                         self._step()
-                except DecodeFailed as reason:
-                    self._lose_step(reason)
+                except DecodeFailed as failed:
+                    self._lose_step(failed)
         except BaseException as error:
             logger.exception("the engine of %s died", self._name)
             reason = InferenceError(f"The engine of {self._name} died: {error!r}")
@@ -206,7 +207,7 @@ class Engine:
         In the order of their sequences, which llama.cpp then takes through the weights together.
         """
         running = [job for job in self._live if job.running]
-        budget = CHUNK_BESIDE if running else CHUNK
+        budget = self._chunk() if running else CHUNK
         shares = [(job, 1) for job in running]
         for job in self._live:
             if not job.running and budget:
@@ -214,6 +215,11 @@ class Engine:
                 shares.append((job, length))
                 budget -= length
         return sorted(shares, key=lambda share: share[0].slot.number)
+
+    def _chunk(self) -> int:
+        """Prompt tokens that may go in beside running answers: as many as take STALL_S."""
+        speed = self.stats.prefill_speed()
+        return max(CHUNK_BESIDE, min(CHUNK, int(speed * STALL_S)))
 
     def _sample(self, job: Job, logits: Logits) -> None:
         if job.generated < job.request.min_tokens:

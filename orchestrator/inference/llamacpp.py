@@ -102,6 +102,11 @@ class LlamaCppEngine:
         engine = self._engine
         return engine.stats.snapshot() | {"queued": engine.queued, "running": engine.running}
 
+    @property
+    def ends(self) -> list[int]:
+        """Ids of the tokens that end an answer."""
+        return [int(token) for token in self._weights.ends]
+
     def complete(self, request: ChatRequest) -> Completion:
         return self.stream(request).completion
 

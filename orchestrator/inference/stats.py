@@ -37,6 +37,7 @@ class EngineStats:
 
     def __post_init__(self) -> None:
         self._lock = threading.Lock()
+        self._speed = 0.0
 
     def stepped(self, decoded: int, prefilled: int, seconds: float) -> None:
         with self._lock:
@@ -44,8 +45,15 @@ class EngineStats:
             self.rows += decoded
             self.prefill_tokens += prefilled
             share = prefilled / (decoded + prefilled)
+            if prefilled > 16:  # fewer say nothing about the speed of many
+                speed = prefilled / max(seconds * share, 1e-6)
+                self._speed = 0.7 * self._speed + 0.3 * speed if self._speed else speed
             self.prefill_s += seconds * share
             self.decode_s += seconds * (1 - share)
+
+    def prefill_speed(self) -> float:
+        """Tokens a second of late; 0 while it is not known."""
+        return self._speed
 
     def answered(self, prompt: int, cached: int, completion: int, first_token_s: float) -> None:
         with self._lock:
