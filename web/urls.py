@@ -7,6 +7,7 @@ from web.failed import views as failed
 from web.goals import tasks
 from web.goals import views as goals
 from web.nodes import views as nodes
+from web.openai import views as openai
 from web.people import views as people
 from web.routines import hooks
 from web.routines import views as routines
@@ -49,6 +50,9 @@ urlpatterns = [
     path("enter/<str:secret>", people.enter, name="enter"),
     path("healthz", pages.healthz, name="healthz"),
     path("api/v1/", include("web.api.urls")),
+    path("v1/models", openai.models, name="openai-models"),
+    path("v1/chat/completions", openai.chat, name="openai-chat"),
+    path("v1/embeddings", openai.embeddings, name="openai-embeddings"),
     path("admin/", admin.site.urls),
 ]
 

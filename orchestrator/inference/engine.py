@@ -183,8 +183,8 @@ class Engine:
             slot = self._sequences.take(job.prompt)
             if slot is not None:
                 job.start(slot)
+                self._live.append(job)  # first: a request is never in neither list
                 self._leave(job)
-                self._live.append(job)
 
     def _step(self) -> None:
         shares = self._shares()

@@ -85,7 +85,7 @@ class Server:
     def __init__(self, url: str):
         self._url = url
         self._http = httpx.Client(
-            timeout=600, limits=httpx.Limits(max_connections=AGENTS), trust_env=False
+            timeout=600, limits=httpx.Limits(max_keepalive_connections=0), trust_env=False
         )
 
     def answer(self, messages: tuple[Message, ...], max_tokens: int) -> Asked:
@@ -99,18 +99,23 @@ class Server:
             "cache_prompt": True,
             "stream": True,
         }
+        try:
+            for piece in self._pieces(body):
+                first_s = first_s or time.perf_counter() - asked_at
+                text += piece
+        except httpx.HTTPError as reason:
+            raise InferenceError(f"llama-server broke off: {reason}") from reason
+        return Asked(messages, max_tokens, text, first_s or time.perf_counter() - asked_at)
+
+    def _pieces(self, body: dict[str, Any]) -> Iterator[str]:
         with self._http.stream("POST", f"{self._url}/v1/chat/completions", json=body) as reply:
             if reply.status_code != 200:
                 raise InferenceError(f"llama-server answers {reply.status_code}: {reply.read()!r}")
             for line in reply.iter_lines():
-                if not line.startswith("data: {"):
-                    continue
-                choices = json.loads(line[6:]).get("choices") or [{"delta": {}}]
-                piece = choices[0]["delta"].get("content") or ""
-                if piece:
-                    first_s = first_s or time.perf_counter() - asked_at
-                    text += piece
-        return Asked(messages, max_tokens, text, first_s or time.perf_counter() - asked_at)
+                if line.startswith("data: {"):
+                    choices = json.loads(line[6:]).get("choices") or [{"delta": {}}]
+                    if piece := choices[0]["delta"].get("content"):
+                        yield piece
 
 
 @contextmanager
