@@ -8,10 +8,12 @@ token.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
@@ -23,6 +25,9 @@ logger = logging.getLogger(__name__)
 LOOK_S = 1.0
 
 worker_name = ""  # of this process, once it is a worker
+orders = nodes.Orders()  # what the admin wants of it
+report: Callable[[], list[dict[str, Any]]] = list  # its models, told with each heartbeat
+obey: Callable[[nodes.Orders], object] = id  # told what the admin wants
 
 
 class StopSign:
@@ -120,7 +125,7 @@ def start() -> None:
 
 
 def _beat() -> None:
-    renewed_at = time.monotonic()
+    renewed_at = -math.inf
     while not _stopping.wait(LOOK_S):
         is_due = time.monotonic() - renewed_at >= settings.HEARTBEAT_S
         if is_due:
@@ -128,12 +133,18 @@ def _beat() -> None:
         try:
             _settle_what_is_owed()
             if is_due and worker_name:
-                nodes.seen(worker_name)
+                _report()
             if not _look(is_due):
                 connection.close()
         except Exception as reason:  # the database is away: the leases decide who goes on
             logger.warning("could not renew the leases: %s", reason)
             connection.close()
+
+
+def _report() -> None:
+    global orders
+    orders = nodes.seen(worker_name, report())
+    obey(orders)
 
 
 def _settle_what_is_owed() -> None:

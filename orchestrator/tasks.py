@@ -12,10 +12,12 @@ from typing import Any
 
 from celery import shared_task
 from celery.signals import celeryd_after_setup, worker_shutting_down
+from celery.worker.control import control_command
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from orchestrator import episodes, execution, heartbeat, library, runtime, triggers
+from orchestrator.serving import counter
 from staff.actions import archive, documents, nodes, originals, outbox, planning, queue, recovery
 
 logger = logging.getLogger(__name__)
@@ -93,6 +95,23 @@ def is_id(value: object) -> bool:
     return good
 
 
+@control_command(args=[("verb", str), ("model", str)])
+def tend_model(state: object, verb: str, model: str) -> dict[str, str]:
+    """Load a model into this node's memory, unload it, or let a quarantined file be tried again."""
+    if not worker_is_staff():
+        return {"error": "this worker holds no models"}
+    runtime.tend(verb, model)
+    return {"ok": verb}
+
+
+def worker_is_staff() -> bool:
+    return heartbeat.worker_name.startswith("staff")
+
+
+def _tend(orders: nodes.Orders) -> None:
+    runtime.keep(orders.pins)
+
+
 @celeryd_after_setup.connect
 def _start(sender: str, instance: Any, **_: object) -> None:
     """A worker that starts under a name takes back at once what died with that name.
@@ -100,7 +119,7 @@ def _start(sender: str, instance: Any, **_: object) -> None:
     It does so before it has a broker, and before it takes any work of its own.
     """
     heartbeat.worker_name = sender
-    if not sender.startswith("staff"):
+    if not worker_is_staff():
         return
     while True:
         try:
@@ -114,10 +133,13 @@ def _start(sender: str, instance: Any, **_: object) -> None:
             time.sleep(WAIT_S)
     if lost:
         logger.info("took %d pieces of work back from the worker before this one", lost)
+    heartbeat.report, heartbeat.obey = runtime.model_states, _tend
     heartbeat.start()
     runtime.warm_up()
+    counter.open_counter()
 
 
 @worker_shutting_down.connect
 def _stop(**_: object) -> None:
     heartbeat.stop_all()
+    counter.close_counter()

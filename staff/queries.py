@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum
@@ -35,6 +35,7 @@ from staff.models import (
     MemorySource,
     MemoryUse,
     ModelCall,
+    ModelUsage,
     Node,
     Passage,
     Question,
@@ -271,6 +272,13 @@ def running_tasks(workspace: Workspace) -> QuerySet[Task]:
 def tokens_of(user: User, workspace: Workspace) -> QuerySet[ApiToken]:
     """The user's API tokens that still let someone in."""
     return ApiToken.objects.filter(user=user, workspace=workspace, revoked_at=None).order_by("-id")
+
+
+def tokens_used_today(token: ApiToken) -> int:
+    """Of all language models; what came from the cache is not counted."""
+    used = Sum(F("prompt_tokens") - F("cached_tokens") + F("completion_tokens"))
+    today = ModelUsage.objects.filter(token=token, day=datetime.now(UTC).date())
+    return today.aggregate(used=used)["used"] or 0
 
 
 def routines_of(workspace: Workspace) -> QuerySet[Routine]:

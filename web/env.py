@@ -36,6 +36,17 @@ def names(name: str, default: list[str]) -> list[str]:
     return [part.strip() for part in raw.split(",") if part.strip()] or default
 
 
+def pairs(name: str) -> dict[str, str]:
+    """NAME=VALUE, separated by commas."""
+    found = {}
+    for pair in names(name, []):
+        key, equals, value = pair.partition("=")
+        if not (equals and key.strip() and value.strip()):
+            raise ImproperlyConfigured(f"{name} must be NAME=VALUE, separated by commas: {pair!r}.")
+        found[key.strip()] = value.strip()
+    return found
+
+
 def data_folder() -> Path:
     """Where this installation keeps its database, files, logs and keys."""
     return Path(text("FORESTAFF_DATA", str(CHECKOUT / ".forestaff"))).expanduser().resolve()

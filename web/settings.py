@@ -25,6 +25,12 @@ NOT_RUNNING = "postgresql://postgres@/forestaff?host=/nonexistent"  # a clear re
 # What the staff works with
 DEFAULT_MODEL = env.text("MODEL", "")  # empty: chosen by this machine's memory
 MODEL_THREADS = env.integer("FORESTAFF_MODEL_THREADS", 0)  # 0: the cores this process may use
+CONTEXT_TOKENS = env.integer("FORESTAFF_CONTEXT_TOKENS", 4096)  # of one request
+UNLOAD_AFTER_S = env.integer("FORESTAFF_UNLOAD_AFTER_S", 1800)  # idle models; 0: never
+# Servers that speak OpenAI's protocol, NAME=URL; an agent's model is then "NAME/MODEL".
+MODEL_SERVERS = env.pairs("FORESTAFF_SERVERS")
+MODEL_SERVER_KEYS = env.pairs("FORESTAFF_SERVER_KEYS")
+PREFIX_CACHE_MB = env.integer("FORESTAFF_PREFIX_CACHE_MB", 500)  # on disk; 0: nothing is kept
 GPU_LAYERS = env.integer("FORESTAFF_GPU_LAYERS", 0)
 RECALL_CACHE_MB = env.integer("FORESTAFF_RECALL_CACHE_MB", 256)
 EMBEDDER = env.text("EMBEDDER", "wordllama")  # or a GGUF embedding model of the catalogue

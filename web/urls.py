@@ -9,6 +9,7 @@ from web.goals import views as goals
 from web.memory import documents, settling
 from web.memory import views as memory
 from web.nodes import views as nodes
+from web.openai import views as openai
 from web.people import views as people
 from web.routines import hooks
 from web.routines import views as routines
@@ -63,6 +64,9 @@ urlpatterns = [
     path("enter/<str:secret>", people.enter, name="enter"),
     path("healthz", pages.healthz, name="healthz"),
     path("api/v1/", include("web.api.urls")),
+    path("v1/models", openai.models, name="openai-models"),
+    path("v1/chat/completions", openai.chat, name="openai-chat"),
+    path("v1/embeddings", openai.embeddings, name="openai-embeddings"),
     path("admin/", admin.site.urls),
 ]
 

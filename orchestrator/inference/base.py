@@ -6,12 +6,13 @@ Nothing here imports an engine. `LlamaCppEngine`, `ScriptedModel` and any later 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 Role = Literal["system", "user", "assistant"]
-FinishReason = Literal["stop", "length", "cancelled", "deadline"]
+FinishReason = Literal["stop", "length", "cancelled", "deadline", "repetition"]
+Overflow = Literal["refuse", "drop_oldest"]
 
 
 class InferenceError(Exception):
@@ -34,6 +35,14 @@ class GrammarInvalid(InferenceError):
     """The grammar could not be parsed."""
 
 
+class Overloaded(InferenceError):
+    """Too many requests wait for this model already; try again later."""
+
+
+class RequestInvalid(InferenceError):
+    """The request asks for what this model cannot do."""
+
+
 @dataclass(frozen=True)
 class Message:
     role: Role
@@ -50,6 +59,11 @@ class ChatRequest:
     stop:        the answer ends before any of these strings
     priority:    higher goes first when requests wait
     timeout_s:   wall-clock seconds from submission; then the stream ends with "deadline"
+    logprobs:    None, or how many alternatives the stream reports for each token (0 to 20)
+    min_tokens:  the answer does not end by itself before so many tokens
+    overflow:    what to do with a prompt that is too long: "refuse" raises PromptTooLong;
+                 "drop_oldest" leaves out the oldest messages after the system's, until the rest
+                 fits, and the stream's `dropped_messages` says how many
     """
 
     messages: tuple[Message, ...]
@@ -60,6 +74,21 @@ class ChatRequest:
     stop: tuple[str, ...] = ()
     priority: int = 0
     timeout_s: float | None = None
+    logprobs: int | None = None
+    min_tokens: int = 0
+    overflow: Overflow = "refuse"
+
+
+@dataclass(frozen=True)
+class TokenChance:
+    """One token of an answer: its bytes, and its log probability before sampling and grammar.
+
+    top: the likeliest tokens at this place, best first
+    """
+
+    data: bytes
+    logprob: float
+    top: tuple[tuple[bytes, float], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,7 +108,21 @@ class Completion:
 
 
 class Stream(Protocol):
-    """An answer on its way: iterate over pieces of text, then read `completion`."""
+    """An answer on its way: iterate over pieces of text, then read `completion`.
+
+    position:         how many requests go first; 0 once this one runs
+    logprobs:         of the tokens so far, if they were asked for
+    dropped_messages: how many messages were left out to make the prompt fit
+    """
+
+    @property
+    def position(self) -> int: ...
+
+    @property
+    def logprobs(self) -> Sequence[TokenChance]: ...
+
+    @property
+    def dropped_messages(self) -> int: ...
 
     def __iter__(self) -> Iterator[str]: ...
 
@@ -98,7 +141,8 @@ class ChatModel(Protocol):
     context_tokens: int
 
     def stream(self, request: ChatRequest) -> Stream:
-        """Submit a request. Raises PromptTooLong or GrammarInvalid before anything runs."""
+        """Submit a request. Raises PromptTooLong, GrammarInvalid or Overloaded before anything
+        runs."""
 
     def complete(self, request: ChatRequest) -> Completion: ...
 

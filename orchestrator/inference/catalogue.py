@@ -156,6 +156,15 @@ def is_remembered(path: Path, sha256: str) -> bool:
     return bool(noted == _note(path, sha256 or noted.get("sha256", "")))
 
 
+def hash_of(path: Path) -> str:
+    """The sha256 of a model file, from its sidecar if it was hashed before."""
+    if is_remembered(path, ""):
+        return str(json.loads(sidecar(path).read_text())["sha256"])
+    found = checked_hash(path, "")
+    remember(path, found)
+    return found
+
+
 def remember(path: Path, sha256: str) -> None:
     """Note a good hash, so that later starts need not read the whole file again."""
     with contextlib.suppress(OSError):  # a folder that may only be read: hash at each start

@@ -14,15 +14,26 @@ from collections.abc import Sequence
 from itertools import count
 from typing import Protocol
 
-from orchestrator.inference.base import ChatRequest, FinishReason, InferenceError
+import numpy as np
+
+from orchestrator.inference.base import (
+    ChatRequest,
+    FinishReason,
+    InferenceError,
+    Overloaded,
+    TokenChance,
+)
 from orchestrator.inference.jobs import EngineStream, Entry, Job
-from orchestrator.inference.sampling import Grammar, Logits, choose
-from orchestrator.inference.sequences import Memory, Sequences
+from orchestrator.inference.sampling import Grammar, Ids, Logits, best, choose, log_chances
+from orchestrator.inference.sequences import Memory, Sequences, Shelf
+from orchestrator.inference.stats import EngineStats
 
 logger = logging.getLogger(__name__)
 
 CHUNK = 256  # prompt tokens per step while no answer is running
-CHUNK_BESIDE = 32  # prompt tokens per step beside running answers, so that these do not stall
+CHUNK_BESIDE = 32  # least prompt tokens per step beside running answers
+STALL_S = 0.8  # time that running answers wait for others' prompts at each step
+MOST_WAITING = 256  # requests that may wait; more are refused, so that nobody waits for ever
 
 
 class DecodeFailed(InferenceError):
@@ -33,17 +44,18 @@ class Weights(Memory, Protocol):
     """A loaded model, used by the owner thread alone.
 
     context_tokens: most tokens of one request
-    cells:          tokens of all sequences together
-    shares:         whether sequences can share a prefix
+    sequences:      answers that may run at once
+    shares:         whether a sequence can begin with a part of another
+    ends:           ids of the tokens that end an answer
     """
 
     context_tokens: int
-    cells: int
     sequences: int
     shares: bool
+    ends: Ids
 
     def decode(self, batch: Sequence[Entry]) -> None:
-        """Compute the batch. Raises DecodeFailed."""
+        """Compute the batch, which is in the order of its sequences. Raises DecodeFailed."""
 
     def logits(self, row: int) -> Logits:
         """(V,) of entry `row` of the last batch; valid until the next decode."""
@@ -57,11 +69,12 @@ class Weights(Memory, Protocol):
 class Engine:
     """The owner thread of one model's weights; `name` is for the log."""
 
-    def __init__(self, weights: Weights, name: str):
+    def __init__(self, weights: Weights, name: str, shelf: Shelf | None = None):
+        self.stats = EngineStats()
         self._weights = weights
         self._name = name
         self._sequences = Sequences(
-            weights, slots=weights.sequences, cells=weights.cells, sharing=weights.shares
+            weights, slots=weights.sequences, sharing=weights.shares, shelf=shelf
         )
         self._order = count()
         self._waiting: list[Job] = []
@@ -75,16 +88,31 @@ class Engine:
     def submit(
         self, request: ChatRequest, prompt: list[int], grammar: Grammar | None
     ) -> EngineStream:
-        """Queue a request. prompt + max_tokens must fit `weights.context_tokens`."""
+        """Queue a request. prompt + max_tokens must fit `weights.context_tokens`.
+
+        Raises Overloaded if too many wait already.
+        """
         job = Job(request, prompt, grammar, next(self._order))
         with self._wake:
-            if self._dead:
+            refused = self._refusal()
+            if refused:
                 if grammar is not None:
                     grammar.close()
-                raise InferenceError(str(self._dead))
+                raise refused
             self._waiting.append(job)
+            self._number()
             self._wake.notify()
         return job.stream
+
+    @property
+    def queued(self) -> int:
+        """How many requests wait."""
+        return len(self._waiting)
+
+    @property
+    def running(self) -> int:
+        """How many requests are being answered."""
+        return len(self._live)
 
     def close(self) -> None:
         """Stop within one step and free the weights. Open streams raise InferenceError."""
@@ -93,14 +121,35 @@ class Engine:
             self._wake.notify()
         self._thread.join()
 
+    def _refusal(self) -> InferenceError | None:
+        if self._dead:
+            return InferenceError(str(self._dead))
+        if len(self._waiting) >= MOST_WAITING:
+            return Overloaded(
+                f"{len(self._waiting)} requests wait for {self._name} already. Try again later."
+            )
+        return None
+
+    def _in_order(self) -> list[Job]:
+        """Who waits, in the order of their turns."""
+        return sorted(self._waiting, key=lambda job: (-job.request.priority, job.order))
+
+    def _number(self) -> None:
+        """Tell those who wait how many go first."""
+        for before, job in enumerate(self._in_order()):
+            job.stream.position = before + 1
+
     def _run(self) -> None:
         reason = InferenceError(f"{self._name} was closed before the answer was complete.")
         try:
             while self._wait_for_work():
                 self._retire_interrupted()
-                self._admit()
-                if self._live:
-                    self._step()
+                try:
+                    self._admit()
+                    if self._live:
+                        self._step()
+                except DecodeFailed as failed:
+                    self._lose_step(failed)
         except BaseException as error:
             logger.exception("the engine of %s died", self._name)
             reason = InferenceError(f"The engine of {self._name} died: {error!r}")
@@ -128,21 +177,22 @@ class Engine:
                 self._retire(job, reason)
 
     def _admit(self) -> None:
-        for job in sorted(self._waiting, key=lambda job: (-job.request.priority, job.order)):
-            slot = self._sequences.take(job.prompt, len(job.prompt) + job.request.max_tokens)
+        if len(self._live) == self._weights.sequences:
+            return
+        for job in self._in_order():
+            slot = self._sequences.take(job.prompt)
             if slot is not None:
                 job.start(slot)
+                self._live.append(job)  # first: a request is never in neither list
                 self._leave(job)
-                self._live.append(job)
 
     def _step(self) -> None:
         shares = self._shares()
         batch = [entry for job, length in shares for entry in job.entries(length)]
-        try:
-            self._weights.decode(batch)
-        except DecodeFailed as reason:
-            self._lose_step(reason)
-            return
+        decoded = sum(job.running for job in self._live)
+        started_at = time.monotonic()
+        self._weights.decode(batch)
+        self.stats.stepped(decoded, len(batch) - decoded, time.monotonic() - started_at)
         row = -1
         for job, length in shares:
             row += length
@@ -152,18 +202,28 @@ class Engine:
                 self._sample(job, self._weights.logits(row))
 
     def _shares(self) -> list[tuple[Job, int]]:
-        """How many pending tokens of each live job this step computes: running answers first."""
+        """How many pending tokens of each live job this step computes: running answers first.
+
+        In the order of their sequences, which llama.cpp then takes through the weights together.
+        """
         running = [job for job in self._live if job.running]
-        budget = CHUNK_BESIDE if running else CHUNK
+        budget = self._chunk() if running else CHUNK
         shares = [(job, 1) for job in running]
         for job in self._live:
             if not job.running and budget:
                 length = min(len(job.pending), budget)
                 shares.append((job, length))
                 budget -= length
-        return shares
+        return sorted(shares, key=lambda share: share[0].slot.number)
+
+    def _chunk(self) -> int:
+        """Prompt tokens that may go in beside running answers: as many as take STALL_S."""
+        speed = self.stats.prefill_speed()
+        return max(CHUNK_BESIDE, min(CHUNK, int(speed * STALL_S)))
 
     def _sample(self, job: Job, logits: Logits) -> None:
+        if job.generated < job.request.min_tokens:
+            logits[self._weights.ends] = -np.inf
         try:
             token = choose(logits, job.request.temperature, job.rng, job.grammar)
         except InferenceError as reason:
@@ -171,6 +231,8 @@ class Engine:
             return
         job.first_token_at = job.first_token_at or time.monotonic()
         data = self._weights.piece(token)
+        if job.request.logprobs is not None:
+            job.stream.logprobs.append(self._chance(logits, token, job.request.logprobs))
         if data is None:
             self._retire(job, "stop")
             return
@@ -181,6 +243,17 @@ class Engine:
             self._retire(job, "stop")
         elif job.generated == job.request.max_tokens:
             self._retire(job, "length")
+        elif job.repeats_itself():
+            self._retire(job, "repetition")
+
+    def _chance(self, logits: Logits, token: int, alternatives: int) -> TokenChance:
+        chances = log_chances(logits)
+        ranked = sorted(best(logits, alternatives), key=lambda each: -chances[each])
+        return TokenChance(
+            self._weights.piece(token) or b"",
+            float(chances[token]),
+            tuple((self._weights.piece(int(t)) or b"", float(chances[t])) for t in ranked),
+        )
 
     def _lose_step(self, reason: DecodeFailed) -> None:
         """After a failed decode the cache cannot be trusted: its requests end, the next go on."""
@@ -195,8 +268,16 @@ class Engine:
             self._sequences.release(job.slot)
         else:
             self._leave(job)
-        job.end(reason)
+        done = job.end(reason)
+        if done is None:
+            self.stats.failed()
+        else:
+            self.stats.answered(
+                done.prompt_tokens, done.cached_tokens, done.completion_tokens, done.first_token_s
+            )
 
     def _leave(self, job: Job) -> None:
         with self._wake:
             self._waiting.remove(job)
+            job.stream.position = 0
+            self._number()

@@ -26,7 +26,8 @@ _PRIMITIVES = {
     "comma": r'"," " "?',
 }
 _NEEDS = {"string": ("char",), "number": ("integer",)}
-_NOTES = {"title", "description", "default", "examples", "$schema", "additionalProperties"}
+_NOTES = {"title", "description", "default", "examples", "$schema", "$defs", "strict"}
+_NOTES |= {"additionalProperties", "format"}
 _KEYS = {
     "object": {"properties", "required"},
     "array": {"items", "minItems", "maxItems"},
@@ -36,6 +37,12 @@ _KEYS = {
     "boolean": set[str](),
     "null": set[str](),
 }
+ANY_OBJECT = r"""root ::= object
+object ::= "{" (member (comma member)*)? "}"
+member ::= string ":" " "? value
+array ::= "[" (value (comma value)*)? "]"
+value ::= object | array | string | number | boolean | null
+""" + "".join(f"{name} ::= {body}\n" for name, body in _PRIMITIVES.items())
 
 
 def from_schema(schema: Schema) -> str:
@@ -43,10 +50,11 @@ def from_schema(schema: Schema) -> str:
 
     Taken: object (every property, in order), array (items, minItems, maxItems), string
     (minLength, maxLength), number, integer, boolean, null, a list of types, enum, const, anyOf;
-    and on a string `"x-copy": [...]`, which admits only these strings.
+    a `$ref` to the schema's own `$defs`; and on a string `"x-copy": [...]`, which admits only these
+    strings.
     Raises GrammarInvalid with the path of what is not taken.
     """
-    builder = _Builder()
+    builder = _Builder(schema.get("$defs", {}) if isinstance(schema, dict) else {})
     root = builder.value(schema, "$")
     return builder.text(root)
 
@@ -72,8 +80,10 @@ def literal(text: str) -> str:
 class _Builder:
     """Collects the rules that a schema needs; `value` returns text that may stand in a rule."""
 
-    def __init__(self) -> None:
+    def __init__(self, defs: dict[str, Any]) -> None:
         self._rules: dict[str, str] = {}
+        self._defs = defs
+        self._named: dict[str, str] = {}
 
     def text(self, root: str) -> str:
         rules = {"root": root, **self._rules}
@@ -82,6 +92,8 @@ class _Builder:
     def value(self, schema: Any, path: str) -> str:
         if not isinstance(schema, dict):
             raise GrammarInvalid(f"{path}: expected a schema object, got {schema!r}.")
+        if "$ref" in schema:
+            return self._referred(str(schema["$ref"]), path)
         if "const" in schema:
             return _quoted([schema["const"]])
         if "enum" in schema:
@@ -156,6 +168,18 @@ class _Builder:
                 f"{MOST_REPEATS:,}."
             )
         return least, most
+
+    def _referred(self, reference: str, path: str) -> str:
+        """The name of the rule for one of the $defs, made when it is first met: it may refer to
+        itself."""
+        name = reference.removeprefix("#/$defs/")
+        if name not in self._defs:
+            raise GrammarInvalid(f"{path}: {reference} is not among the schema's $defs.")
+        if name not in self._named:
+            rule = self._named[name] = f"def-{len(self._named)}"
+            self._rules[rule] = ""
+            self._rules[rule] = self.value(self._defs[name], f"$defs.{name}")
+        return self._named[name]
 
     def _primitive(self, name: str) -> str:
         for needed in (*_NEEDS.get(name, ()), name):

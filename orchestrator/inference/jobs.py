@@ -9,10 +9,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from orchestrator.inference.base import ChatRequest, Completion, FinishReason, InferenceError
+from orchestrator.inference.base import (
+    ChatRequest,
+    Completion,
+    FinishReason,
+    InferenceError,
+    TokenChance,
+)
 from orchestrator.inference.pieces import Pieces
 from orchestrator.inference.sampling import Grammar
 from orchestrator.inference.sequences import Slot
+
+LONGEST_BLOCK = 40  # tokens; what repeats itself in longer blocks is taken for intended
+LEAST_REPEATS = 6
+LEAST_REPEATED = 96  # tokens of an answer's end that repeat one block before it is broken off
 
 
 @dataclass(frozen=True)
@@ -30,6 +40,9 @@ class EngineStream:
 
     def __init__(self) -> None:
         self.cancelled = False
+        self.position = 0
+        self.logprobs: list[TokenChance] = []
+        self.dropped_messages = 0
         self._news: queue.SimpleQueue[str | Completion | InferenceError] = queue.SimpleQueue()
         self._end: Completion | InferenceError | None = None
 
@@ -70,12 +83,16 @@ class Job:
     first_token_at: float | None = None
     pending: list[int] = field(default_factory=list)
     cached_tokens: int = 0
-    generated: int = 0
 
     def __post_init__(self) -> None:
         self.pieces = Pieces(self.request.stop)
         self.rng = np.random.default_rng(self.request.seed)
+        self.answer: list[int] = []
         self.slot: Slot
+
+    @property
+    def generated(self) -> int:
+        return len(self.answer)
 
     @property
     def running(self) -> bool:
@@ -105,22 +122,32 @@ class Job:
     def emit(self, token: int, data: bytes) -> None:
         """Send what a sampled token adds to the text; the token itself is computed next."""
         self.pending = [token]
-        self.generated += 1
+        self.answer.append(token)
         piece = self.pieces.push(data)
         if piece:
             self.stream.put(piece)
 
-    def end(self, reason: FinishReason | InferenceError) -> None:
-        """Close the stream, and what the request alone used."""
+    def repeats_itself(self) -> bool:
+        """Whether the answer has come into a loop. Looks at every eighth token, and not before an
+        answer may end."""
+        if self.generated % 8 or self.generated < max(LEAST_REPEATED, self.request.min_tokens):
+            return False
+        return loops(self.answer)
+
+    def end(self, reason: FinishReason | InferenceError) -> Completion | None:
+        """Close the stream, and what the request alone used. Returns what came of it, if it did
+        not fail."""
         if self.grammar is not None:
             self.grammar.close()
         if isinstance(reason, InferenceError):
             self.stream.put(reason)
-            return
+            return None
         rest = self.pieces.flush()
         if rest:
             self.stream.put(rest)
-        self.stream.put(self._completion(reason))
+        done = self._completion(reason)
+        self.stream.put(done)
+        return done
 
     def _completion(self, reason: FinishReason) -> Completion:
         now = time.monotonic()
@@ -133,3 +160,15 @@ class Job:
             first_token_s=(self.first_token_at or now) - self.submitted_at,
             total_s=now - self.submitted_at,
         )
+
+
+def loops(tokens: list[int]) -> bool:
+    """Whether the tokens end in one block, said over and over."""
+    for size in range(1, LONGEST_BLOCK + 1):
+        length = max(LEAST_REPEATED, size * LEAST_REPEATS)
+        if length > len(tokens):
+            return False
+        tail = tokens[-length:]
+        if tail[size:] == tail[:-size]:
+            return True
+    return False

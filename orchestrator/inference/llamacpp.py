@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import os
+import platform
 import tempfile
 import weakref
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,7 @@ from orchestrator.inference.chat import ChatTemplate
 from orchestrator.inference.engine import CHUNK, DecodeFailed, Engine
 from orchestrator.inference.jobs import EngineStream, Entry
 from orchestrator.inference.sampling import Ids, Logits
+from orchestrator.inference.shelf import PrefixShelf
 
 cores.wait_briefly()
 
@@ -53,9 +56,10 @@ llama_cpp.llama_log_set(_keep_errors, ctypes.c_void_p(0))
 class LlamaCppEngine:
     """A ChatModel that runs a GGUF file on this machine. Safe to call from many threads.
 
-    context_tokens: KV cells of all sequences together. As an attribute: the most tokens of one
-                    request, which is less if the model was trained on less
+    context_tokens: most tokens of one request; less if the model was trained on less. Each of
+                    the sequences has so much room
     sequences:      answers that may run at once
+    shelf:          keeps prefixes that prompts have in common over a restart
     threads:        None for what this process may really use
     Raises ModelUnavailable if the file cannot be loaded or has no chat template.
     """
@@ -65,34 +69,44 @@ class LlamaCppEngine:
         path: Path,
         *,
         name: str,
-        context_tokens: int = 8192,
+        context_tokens: int = 4096,
         sequences: int = 8,
         threads: int | None = None,
         gpu_layers: int = 0,
+        shelf: PrefixShelf | None = None,
     ):
         self.name = name
+        self._shelf = shelf
         self._weights = LlamaWeights(
             path,
-            cells=context_tokens,
+            context_tokens=context_tokens,
             sequences=sequences,
             threads=threads or cores.usable_cores(),
             gpu_layers=gpu_layers,
         )
         self.context_tokens = self._weights.context_tokens
         self._template = self._weights.chat_template()
-        self._engine = Engine(self._weights, name)
+        self._engine = Engine(self._weights, name, shelf)
 
     def stream(self, request: ChatRequest) -> EngineStream:
-        """Submit a request. Raises PromptTooLong or GrammarInvalid before anything runs."""
-        prompt = self.tokens(request)
-        if len(prompt) + request.max_tokens > self.context_tokens:
-            raise PromptTooLong(
-                f"The prompt has {len(prompt):,} tokens and the answer may have "
-                f"{request.max_tokens:,}; {self.name} has room for {self.context_tokens:,} "
-                "together. Give it less text, or ask for a shorter answer."
-            )
+        """Submit a request. Raises PromptTooLong, GrammarInvalid or Overloaded before anything
+        runs."""
+        prompt, dropped = self._fitted(request)
         grammar = None if request.grammar is None else self._weights.grammar(request.grammar)
-        return self._engine.submit(request, prompt, grammar)
+        stream = self._engine.submit(request, prompt, grammar)
+        stream.dropped_messages = dropped
+        return stream
+
+    @property
+    def stats(self) -> dict[str, Any]:
+        """What it has done so far, what waits and what runs."""
+        engine = self._engine
+        return engine.stats.snapshot() | {"queued": engine.queued, "running": engine.running}
+
+    @property
+    def ends(self) -> list[int]:
+        """Ids of the tokens that end an answer."""
+        return [int(token) for token in self._weights.ends]
 
     def complete(self, request: ChatRequest) -> Completion:
         return self.stream(request).completion
@@ -114,26 +128,50 @@ class LlamaCppEngine:
     def close(self) -> None:
         """Stop within one step and free the memory. Open streams raise InferenceError."""
         self._engine.close()
+        if self._shelf is not None:
+            self._shelf.close()
+
+    def _fitted(self, request: ChatRequest) -> tuple[list[int], int]:
+        """The prompt's tokens, and how many messages the request's policy left out to make it fit.
+
+        Raises PromptTooLong.
+        """
+        messages = list(request.messages)
+        kept = sum(message.role == "system" for message in messages[:1])  # what stays in any case
+        while True:
+            prompt = self.tokens(replace(request, messages=tuple(messages)))
+            if len(prompt) + request.max_tokens <= self.context_tokens:
+                return prompt, len(request.messages) - len(messages)
+            if request.overflow == "refuse" or len(messages) - kept <= 1:
+                raise PromptTooLong(
+                    f"The prompt has {len(prompt):,} tokens and the answer may have "
+                    f"{request.max_tokens:,}; {self.name} has room for {self.context_tokens:,} "
+                    "together. Give it less text, or ask for a shorter answer."
+                )
+            del messages[kept]
 
 
 class LlamaWeights:
     """A loaded model and its cache. Tokenizing and grammars are for any thread, the rest is for
     the owner thread alone."""
 
-    def __init__(self, path: Path, *, cells: int, sequences: int, threads: int, gpu_layers: int):
+    def __init__(
+        self, path: Path, *, context_tokens: int, sequences: int, threads: int, gpu_layers: int
+    ):
         _last_error.clear()
         self._model = _load(path, gpu_layers)
         weakref.finalize(self, llama_cpp.llama_model_free, self._model)
         self._vocab = llama_cpp.llama_model_get_vocab(self._model)
         self._size = llama_cpp.llama_vocab_n_tokens(self._vocab)
-        self._context = _context(self._model, path, cells, sequences, threads, gpu_layers)
+        room = min(context_tokens, llama_cpp.llama_model_n_ctx_train(self._model))
+        self._context = _context(self._model, path, room, sequences, threads, gpu_layers)
         self._memory = llama_cpp.llama_get_memory(self._context)
         self._most = CHUNK + sequences
         self._batch = llama_cpp.llama_batch_init(self._most, 0, 1)
-        self._forbidden = self._control_tokens()
-        self.cells = cells
+        self._pieces: dict[int, bytes | None] = {}
+        self.ends, self._forbidden = self._control_tokens()
         self.sequences = sequences
-        self.context_tokens = min(cells, llama_cpp.llama_model_n_ctx_train(self._model))
+        self.context_tokens = room
         self.shares = not (
             llama_cpp.llama_model_is_recurrent(self._model)
             or llama_cpp.llama_model_is_hybrid(self._model)
@@ -208,12 +246,38 @@ class LlamaWeights:
         return logits
 
     def piece(self, token: int) -> bytes | None:
-        if llama_cpp.llama_vocab_is_eog(self._vocab, token):
-            return None
-        return self._bytes(token, special=False)
+        if token not in self._pieces:
+            ends = llama_cpp.llama_vocab_is_eog(self._vocab, token)
+            self._pieces[token] = None if ends else self._bytes(token, special=False)
+        return self._pieces[token]
 
     def copy(self, source: int, target: int, length: int) -> None:
-        llama_cpp.llama_memory_seq_cp(self._memory, source, target, 0, length)
+        """By way of the state, which is copied at once; `llama_memory_seq_cp` between buffers
+        only notes the copy, and would overwrite what is loaded meanwhile."""
+        if not self._restore(target, self._state(source)):
+            raise DecodeFailed(f"llama.cpp could not copy sequence {source} to {target}.")
+        self.cut(target, length)
+
+    def save(self, sequence: int) -> bytes:
+        return bytes(self._state(sequence))
+
+    def load(self, sequence: int, state: bytes) -> bool:
+        return self._restore(sequence, (ctypes.c_uint8 * len(state)).from_buffer_copy(state))
+
+    def _state(self, sequence: int) -> Any:
+        """A buffer of exactly the state's size."""
+        size = llama_cpp.llama_state_seq_get_size(self._context, sequence)
+        buffer = (ctypes.c_uint8 * size)()
+        if llama_cpp.llama_state_seq_get_data(self._context, buffer, size, sequence) != size:
+            raise DecodeFailed(f"llama.cpp could not read the state of sequence {sequence}.")
+        return buffer
+
+    def _restore(self, sequence: int, buffer: Any) -> bool:
+        size = len(buffer)
+        done = llama_cpp.llama_state_seq_set_data(self._context, buffer, size, sequence)
+        if not done:
+            llama_cpp.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+        return bool(done)
 
     def cut(self, sequence: int, length: int) -> None:
         if not llama_cpp.llama_memory_seq_rm(self._memory, sequence, length, -1):
@@ -228,16 +292,15 @@ class LlamaWeights:
     def _grammar_sampler(self, text: str) -> Any:
         return llama_cpp.llama_sampler_init_grammar(self._vocab, text.encode(), b"root")
 
-    def _control_tokens(self) -> NDArray[np.int32]:
-        """Ids that an answer must not contain: control tokens that do not end it."""
-        vocab = self._vocab
-        ids = (
-            token
-            for token in range(self._size)
-            if llama_cpp.llama_vocab_is_control(vocab, token)
-            and not llama_cpp.llama_vocab_is_eog(vocab, token)
-        )
-        return np.fromiter(ids, dtype=np.int32)
+    def _control_tokens(self) -> tuple[Ids, Ids]:
+        """Ids of the tokens that end an answer, and of those that it must not contain."""
+        ends, others = [], []
+        for token in range(self._size):
+            if llama_cpp.llama_vocab_is_eog(self._vocab, token):
+                ends.append(token)
+            elif llama_cpp.llama_vocab_is_control(self._vocab, token):
+                others.append(token)
+        return np.array(ends, np.int32), np.array(others, np.int32)
 
     def _text(self, token: int) -> str:
         return "" if token < 0 else self._bytes(token, special=True).decode("utf-8", "replace")
@@ -284,6 +347,9 @@ def _load(path: Path, gpu_layers: int) -> Any:
     llama_cpp.llama_backend_init()
     params = llama_cpp.llama_model_default_params()
     params.n_gpu_layers = gpu_layers
+    # On x86 the repacked weights read prompts more slowly, and round otherwise in a batch than
+    # alone, so that answers depend on their neighbours (docs/LOG.md).
+    params.use_extra_bufts = platform.machine().lower() not in ("x86_64", "amd64")
     model = llama_cpp.llama_model_load_from_file(str(path).encode(), params)
     if not model:
         raise ModelUnavailable(_unusable(path, "fetch it again, or choose another model"))
@@ -291,15 +357,16 @@ def _load(path: Path, gpu_layers: int) -> Any:
 
 
 def _context(
-    model: Any, path: Path, cells: int, sequences: int, threads: int, gpu_layers: int
+    model: Any, path: Path, room: int, sequences: int, threads: int, gpu_layers: int
 ) -> Any:
-    """A unified cache, so that sequences share cells; swa_full, so that all can be cut."""
+    """A buffer for each sequence: in one that all share, each token's attention would go over the
+    tokens of all (docs/LOG.md). swa_full, so that all can be cut."""
     params = llama_cpp.llama_context_default_params()
-    params.n_ctx = cells
+    params.n_ctx = room * sequences
     params.n_batch = params.n_ubatch = CHUNK + sequences
     params.n_seq_max = sequences
     params.n_threads = params.n_threads_batch = threads
-    params.kv_unified = True
+    params.kv_unified = False
     params.swa_full = True
     if not gpu_layers:
         # On a CPU its path for single tokens is several times slower here (docs/LOG.md).

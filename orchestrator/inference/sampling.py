@@ -48,7 +48,7 @@ def choose(
     if temperature <= 0:
         pick = int(logits.argmax())
     else:
-        pick = _draw(logits, _best(logits, TOP_K), temperature, rng)
+        pick = _draw(logits, best(logits, TOP_K), temperature, rng)
     if grammar is None or grammar.admits(np.array([pick], dtype=np.int32))[0]:
         return pick
     for ids in _circles(logits):
@@ -64,12 +64,20 @@ def choose(
 def _circles(logits: Logits) -> Iterator[Ids]:
     for size in CIRCLES:
         if size < logits.size:
-            yield _best(logits, size)
-    yield _best(logits, logits.size)
+            yield best(logits, size)
+    yield best(logits, logits.size)
 
 
-def _best(logits: Logits, size: int) -> Ids:
+def log_chances(logits: Logits) -> NDArray[np.float64]:
+    """(V,) log probabilities, before temperature and grammar."""
+    shifted = logits.astype(np.float64) - float(logits.max())
+    return np.asarray(shifted - np.log(np.exp(shifted).sum()))
+
+
+def best(logits: Logits, size: int) -> Ids:
     """Ids of the `size` largest finite logits, in no order."""
+    if size <= 0:
+        return np.zeros(0, np.int32)
     everyone = size >= logits.size
     ids = np.arange(logits.size) if everyone else np.argpartition(logits, -size)[-size:]
     return ids[np.isfinite(logits[ids])].astype(np.int32)

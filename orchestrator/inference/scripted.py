@@ -7,7 +7,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from orchestrator.inference.base import ChatRequest, Completion, FinishReason, PromptTooLong
+from orchestrator.inference.base import (
+    ChatRequest,
+    Completion,
+    FinishReason,
+    PromptTooLong,
+    TokenChance,
+)
 from orchestrator.inference.pieces import Pieces
 
 Answer = str | Iterator[str]
@@ -71,6 +77,9 @@ class ScriptedStream:
         self._prompt_tokens = prompt_tokens
         self._pieces = Pieces(request.stop)
         self._words = _words(answer) if isinstance(answer, str) else answer
+        self.position = 0
+        self.logprobs: Sequence[TokenChance] = ()
+        self.dropped_messages = 0
         self._told = 0
         self._started_at = time.monotonic()
         self._cancelled = False

@@ -1,8 +1,9 @@
 """Which sequence holds which tokens: prefix sharing and least-recently-used eviction.
 
-The KV cache is one pool of cells. A slot is one sequence in it; slots that begin alike share the
-cells of the common prefix, so a prompt that the staff has in common is computed and stored once.
-A finished slot keeps its tokens until the room is needed. Nothing here knows llama.cpp.
+Each slot is one sequence with a room of its own in the KV cache, so that an answer's attention
+reads its own tokens only. A prompt that begins like what another slot holds gets a copy of that
+part instead of computing it again; a finished slot keeps its tokens until the slot is needed.
+Nothing here knows llama.cpp.
 """
 
 from __future__ import annotations
@@ -12,17 +13,38 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
 
-WORTH_WAITING = 32  # tokens that another slot will have computed soon: wait and share them
+WORTH_WAITING = 32  # tokens that another slot will have computed soon: wait and copy them
+WORTH_KEEPING = 64  # a tail shorter than this is dropped rather than another slot's tokens
+WORTH_SHELVING = 128  # a prefix of so many tokens that prompts have in common outlives a restart
 
 
 class Memory(Protocol):
     """The KV cache that the bookkeeping here speaks for."""
 
     def copy(self, source: int, target: int, length: int) -> None:
-        """Let sequence `target`, which is empty, share the first `length` tokens of `source`."""
+        """Let sequence `target`, which is empty, begin with the first `length` of `source`."""
 
     def cut(self, sequence: int, length: int) -> None:
         """Keep only the first `length` tokens of a sequence."""
+
+    def save(self, sequence: int) -> bytes:
+        """A sequence's state, for `load`."""
+
+    def load(self, sequence: int, state: bytes) -> bool:
+        """Put a saved state into an empty sequence. False if it cannot be used."""
+
+
+class Shelf(Protocol):
+    """Prefixes that were computed before, perhaps by a process that is gone."""
+
+    def longest(self, prompt: Sequence[int]) -> int:
+        """How many tokens of `prompt` some prefix holds."""
+
+    def take(self, prompt: Sequence[int]) -> tuple[Sequence[int], bytes] | None:
+        """Tokens and state of the prefix that holds most of `prompt`; None if it is unusable."""
+
+    def put(self, tokens: Sequence[int], state: bytes) -> None:
+        """Keep a prefix."""
 
 
 @dataclass(eq=False)
@@ -30,126 +52,131 @@ class Slot:
     """One sequence.
 
     tokens: what its part of the cache holds
-    cells:  one id per token; slots that share a prefix hold the same ids
     prompt: what a live slot is computing or has computed
-    limit:  most tokens that the live request may come to; 0 when idle
     """
 
     number: int
     tokens: list[int] = field(default_factory=list)
-    cells: list[int] = field(default_factory=list)
     prompt: Sequence[int] = ()
-    limit: int = 0
+    live: bool = False
     used_at: int = 0
-
-    @property
-    def live(self) -> bool:
-        return self.limit > 0
 
 
 class Sequences:
     """The slots of one context.
 
     slots:   sequences that may be live at once
-    cells:   tokens that all slots together can hold
     sharing: False for models whose state cannot be cut at a token (recurrent ones)
     """
 
-    def __init__(self, memory: Memory, *, slots: int, cells: int, sharing: bool = True):
+    def __init__(
+        self, memory: Memory, *, slots: int, sharing: bool = True, shelf: Shelf | None = None
+    ):
         self.slots = [Slot(number) for number in range(slots)]
         self._memory = memory
-        self._capacity = cells
         self._sharing = sharing
-        self._new_cell = count()
+        self._shelf = shelf if sharing else None
         self._clock = count(1)
 
-    def take(self, prompt: Sequence[int], limit: int) -> Slot | None:
+    def take(self, prompt: Sequence[int]) -> Slot | None:
         """A live slot that holds the longest known prefix of `prompt`, or None: not now.
 
-        limit: tokens of prompt and answer together; their cells are set aside, so a request that
-               got its slot never runs out of cache.
-
         The last token of the prompt is always left to compute, since its logits are needed. None
-        means that every slot is live, that the cells are set aside for others, or that a live
-        slot is about to compute a longer prefix of this prompt.
+        means that every slot is live, or that a live slot is about to compute a longer prefix of
+        this prompt.
         """
         idle = sorted((s for s in self.slots if not s.live), key=lambda s: (s.used_at, s.number))
         if not idle:
             return None
-        donor, shared = self._donor(prompt)
-        if self._soon(prompt) - shared >= WORTH_WAITING:
+        known = prompt[:-1]
+        donor, shared = self._donor(known)
+        if self._soon(known) - shared >= WORTH_WAITING:
             return None
         target = self._target(idle, donor, shared)
         self._cut(target, shared if target is donor else 0)
-        needed = limit - shared
-        for victim in idle:
-            if self._free() >= needed:
-                break
-            if victim is not donor and victim is not target:
-                self._cut(victim, 0)
-        if self._free() < needed and not donor.live:
-            target = donor  # without its tail the donor itself may just fit
-            self._cut(donor, shared)
-        if self._free() < needed:
-            return None
-        if target is not donor:
+        if self._shelf and self._shelf.longest(known) - shared >= WORTH_WAITING:
+            self._unshelve(self._shelf, target, known)
+        if target is not donor and len(target.tokens) < shared:
             self._share(donor, target, shared)
+            self._keep(donor, target, known)
         donor.used_at = target.used_at = next(self._clock)
-        target.prompt, target.limit = tuple(prompt), limit
+        target.prompt, target.live = tuple(prompt), True
         return target
 
     def append(self, slot: Slot, tokens: Sequence[int]) -> None:
         """Note that `tokens` are in the cache now, at the end of the slot's own."""
         slot.tokens.extend(tokens)
-        slot.cells.extend(next(self._new_cell) for _ in tokens)
 
     def release(self, slot: Slot) -> None:
-        """The request is done; its tokens stay until the room is needed."""
-        slot.prompt, slot.limit = (), 0
+        """The request is done; its tokens stay until the slot is needed."""
+        slot.prompt, slot.live = (), False
         slot.used_at = next(self._clock)
 
     def clear(self) -> None:
         """Forget everything, for instance after a failed decode."""
         for slot in self.slots:
-            slot.prompt, slot.limit = (), 0
+            slot.prompt, slot.live = (), False
             self._cut(slot, 0)
 
-    def _donor(self, prompt: Sequence[int]) -> tuple[Slot, int]:
-        """The slot that holds the longest prefix of all but the last token, and its length."""
+    def _donor(self, known: Sequence[int]) -> tuple[Slot, int]:
+        """The slot that holds the longest prefix of `known`, and its length."""
         if not self._sharing:
             return self.slots[0], 0
-        lengths = [common_prefix(slot.tokens, prompt[:-1]) for slot in self.slots]
-        longest = max(lengths)
-        return self.slots[lengths.index(longest)], longest
+        shared = {slot: common_prefix(slot.tokens, known) for slot in self.slots}
+        donor = max(self.slots, key=lambda s: (shared[s], not s.live, -len(s.tokens)))
+        return donor, shared[donor]
 
-    def _soon(self, prompt: Sequence[int]) -> int:
-        """Tokens of `prompt` that live slots hold or are about to compute."""
+    def _soon(self, known: Sequence[int]) -> int:
+        """Tokens of `known` that live slots hold or are about to compute."""
         if not self._sharing:
             return 0
         live = (slot for slot in self.slots if slot.live)
-        return max((common_prefix(slot.prompt, prompt[:-1]) for slot in live), default=0)
+        return max((common_prefix(slot.prompt, known) for slot in live), default=0)
 
     def _target(self, idle: Sequence[Slot], donor: Slot, shared: int) -> Slot:
-        """Continue the donor if nothing of it is lost, else the slot that is missed least."""
-        if not donor.live and shared == len(donor.tokens):
+        """Continue the donor if next to nothing of it is lost, else the slot missed least.
+
+        A conversation's last answer, tokenized again as text, may differ in its tokens: its slot
+        is continued all the same, and no other conversation has to make room.
+        """
+        lost = len(donor.tokens) - shared
+        if not donor.live and not lost:
             return donor
-        return next((slot for slot in idle if not slot.tokens), idle[0])
+        empty = next((slot for slot in idle if not slot.tokens), None)
+        if empty is not None:
+            return empty
+        return donor if not donor.live and lost < min(WORTH_KEEPING, shared) else idle[0]
 
     def _share(self, donor: Slot, target: Slot, length: int) -> None:
-        if length:
-            self._memory.copy(donor.number, target.number, length)
-        target.tokens, target.cells = donor.tokens[:length], donor.cells[:length]
+        self._cut(target, 0)
+        self._memory.copy(donor.number, target.number, length)
+        target.tokens = donor.tokens[:length]
+
+    def _keep(self, donor: Slot, target: Slot, known: Sequence[int]) -> None:
+        """Shelve what two different prompts have in common: what only one of them holds may be
+        somebody's letter, and is nothing for a disk."""
+        length = len(target.tokens)
+        branches = length < len(known) and length < len(donor.tokens)
+        if not (self._shelf and branches and length >= WORTH_SHELVING):
+            return
+        if self._shelf.longest(target.tokens) < length:
+            self._shelf.put(target.tokens, self._memory.save(target.number))
+
+    def _unshelve(self, shelf: Shelf, target: Slot, known: Sequence[int]) -> None:
+        """Load what an earlier process computed, and keep as much of it as `known` begins with."""
+        found = shelf.take(known)
+        if found is None:
+            return
+        tokens, state = found
+        self._cut(target, 0)
+        if self._memory.load(target.number, state):
+            target.tokens = list(tokens)
+            self._cut(target, common_prefix(tokens, known))
 
     def _cut(self, slot: Slot, length: int) -> None:
         if len(slot.tokens) > length:
             self._memory.cut(slot.number, length)
-            del slot.tokens[length:], slot.cells[length:]
-
-    def _free(self) -> int:
-        """Cells that are neither in use nor set aside for a live request."""
-        used = len(set().union(*(slot.cells for slot in self.slots)))
-        aside = sum(slot.limit - len(slot.tokens) for slot in self.slots if slot.live)
-        return self._capacity - used - aside
+            del slot.tokens[length:]
 
 
 def common_prefix(a: Sequence[int], b: Sequence[int]) -> int:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import dataclass
+from typing import Any
+
 from django.db import transaction
 
 from staff.actions import queue, sql
@@ -11,17 +15,49 @@ from staff.models import Node
 def register(name: str, threads: int) -> None:
     """A worker has started under this name; what the admin set for it stays."""
     sql.rows(
-        "INSERT INTO staff_node (name, threads, slots, is_draining, started_at, seen_at)"
-        " VALUES (%s, %s, NULL, false, now(), now())"
+        "INSERT INTO staff_node"
+        " (name, threads, slots, is_draining, model_states, pins, started_at, seen_at)"
+        " VALUES (%s, %s, NULL, false, '[]', '[]', now(), now())"
         " ON CONFLICT (name) DO UPDATE SET threads = excluded.threads, started_at = now(),"
         " seen_at = now()",
         [name, threads],
     )
 
 
-def seen(name: str) -> None:
-    """The worker of this name is alive, by the database's clock."""
-    sql.rows("UPDATE staff_node SET seen_at = now() WHERE name = %s", [name])
+@dataclass(frozen=True)
+class Orders:
+    """What the admin wants of a node: models to keep in memory, and no more work."""
+
+    pins: tuple[str, ...] = ()
+    is_draining: bool = False
+
+
+def seen(name: str, models: list[dict[str, Any]]) -> Orders:
+    """The worker of this name is alive, by the database's clock, and has these models."""
+    found = sql.one(
+        "UPDATE staff_node SET seen_at = now(), model_states = %s::jsonb WHERE name = %s"
+        " RETURNING pins, is_draining",
+        [json.dumps(models), name],
+    )
+    if found is None:
+        return Orders()
+    pins = found[0] if isinstance(found[0], list) else json.loads(found[0])
+    return Orders(tuple(pins), found[1])
+
+
+@transaction.atomic
+def pin(name: str, model: str, *, is_pinned: bool) -> bool:
+    """Keep a model in the memory of a node, or no longer. False if there is no such node.
+
+    The node does so with its next heartbeat.
+    """
+    node = Node.objects.select_for_update().filter(name=name).first()
+    if node is None:
+        return False
+    others = [pinned for pinned in node.pins if pinned != model]
+    node.pins = [*others, model] if is_pinned else others
+    node.save(update_fields=["pins"])
+    return True
 
 
 @transaction.atomic

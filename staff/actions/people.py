@@ -65,6 +65,7 @@ def make_token(
     *,
     scope: str = ApiToken.Scope.ACT,
     expires_at: datetime | None = None,
+    daily_tokens: int | None = None,
 ) -> str:
     """A new API token in clear text; it cannot be shown again."""
     secret = TOKEN_PREFIX + secrets.token_urlsafe(32)
@@ -75,6 +76,7 @@ def make_token(
         digest=_digest(secret),
         scope=scope,
         expires_at=expires_at,
+        daily_tokens=daily_tokens,
     )
     return secret
 

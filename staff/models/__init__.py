@@ -13,7 +13,7 @@ from staff.models.memory import (
     Tombstone,
 )
 from staff.models.nodes import Node
-from staff.models.people import ApiToken, Membership, SignInLink, User, Workspace
+from staff.models.people import ApiToken, Membership, ModelUsage, SignInLink, User, Workspace
 from staff.models.records import Event, EventArchive, ModelCall, Outbox
 from staff.models.routines import Firing, Routine, Sighting
 from staff.models.search import GoalSearch
@@ -41,6 +41,7 @@ __all__ = [
     "MemoryUse",
     "MemoryVector",
     "ModelCall",
+    "ModelUsage",
     "Node",
     "Outbox",
     "Passage",

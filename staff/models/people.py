@@ -63,7 +63,10 @@ class SignInLink(models.Model):
 
 
 class ApiToken(models.Model):
-    """What a program shows to act for a user in one workspace."""
+    """What a program shows to act for a user in one workspace.
+
+    daily_tokens: most tokens of language models that it may use in a day; null: no limit
+    """
 
     class Scope(models.TextChoices):
         READ = "read", "Read"
@@ -78,6 +81,28 @@ class ApiToken(models.Model):
     expires_at = models.DateTimeField(null=True)
     last_used_at = models.DateTimeField(null=True)
     revoked_at = models.DateTimeField(null=True)
+    daily_tokens = models.PositiveIntegerField(null=True)
 
     def __str__(self) -> str:
         return self.name
+
+
+class ModelUsage(models.Model):
+    """What a token's holder used of one language model in a day (UTC).
+
+    tokens that came from the cache are within prompt_tokens; they count for nothing in a quota
+    """
+
+    token = models.ForeignKey(ApiToken, models.CASCADE, related_name="usage", db_index=False)
+    model = models.CharField(max_length=200)
+    day = models.DateField()
+    requests = models.PositiveIntegerField(default=0)
+    prompt_tokens = models.PositiveBigIntegerField(default=0)
+    cached_tokens = models.PositiveBigIntegerField(default=0)
+    completion_tokens = models.PositiveBigIntegerField(default=0)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["token", "day", "model"], name="daily_use")]
+
+    def __str__(self) -> str:
+        return f"{self.token} on {self.day}: {self.model}"

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 import pytest
 
-from orchestrator.inference.base import ChatRequest, InferenceError, Message
-from orchestrator.inference.engine import CHUNK, CHUNK_BESIDE, DecodeFailed, Engine
-from orchestrator.inference.jobs import Entry
+from orchestrator.inference.base import ChatRequest, InferenceError, Message, Overloaded
+from orchestrator.inference.engine import CHUNK, STALL_S, DecodeFailed, Engine
+from orchestrator.inference.jobs import Entry, loops
 
 SIZE = 1000
 END = SIZE - 1
@@ -21,9 +21,9 @@ class Counting:
     """Weights over numbers. `gate` lets a test hold a step; `on_decode` lets it interfere."""
 
     context_tokens = 700
-    cells = 1400
     sequences = 3
     shares = True
+    ends = np.array([END], dtype=np.int32)
 
     def __init__(self) -> None:
         self.batches: list[list[Entry]] = []
@@ -50,6 +50,12 @@ class Counting:
     def copy(self, source: int, target: int, length: int) -> None: ...
 
     def cut(self, sequence: int, length: int) -> None: ...
+
+    def save(self, sequence: int) -> bytes:
+        return b""
+
+    def load(self, sequence: int, state: bytes) -> bool:
+        return False
 
     def close(self) -> None:
         self.closed = True
@@ -112,12 +118,20 @@ def test_a_long_prompt_goes_in_by_chunks(engine, weights):
 
 
 def test_a_long_prompt_does_not_stall_a_running_answer(engine, weights):
+    """A slow model takes prompts in small pieces beside an answer, a fast one in large ones."""
+
+    def slow() -> None:
+        time.sleep(0.02)
+
+    weights.on_decode = slow
     running = engine.submit(ask(max_tokens=500), [100], None)
     next(iter(running))
+    engine.stats.stepped(0, 100, 2.0)  # 50 tokens a second
     beside = engine.submit(ask(max_tokens=1), [i % 50 for i in range(300)], None)
     assert beside.completion.prompt_tokens == 300
     mixed = [batch for batch in weights.batches if len(batch) > 1]
-    assert mixed and all(len(batch) <= 1 + CHUNK_BESIDE for batch in mixed)
+    assert len(mixed[0]) == 1 + 50 * STALL_S
+    assert len(mixed) < 10, "it was found to be faster than that"
     running.cancel()
 
 
@@ -217,3 +231,66 @@ def test_close_ends_open_streams_and_frees_the_weights(weights):
         list(stream)
     with pytest.raises(InferenceError, match="closed"):
         _ = stream.completion
+
+
+def test_who_waits_knows_how_many_go_first_and_too_many_are_refused(engine, weights, monkeypatch):
+    weights.gate.clear()
+    blockers = [engine.submit(ask(max_tokens=400), [900 - 300 * i], None) for i in range(3)]
+    wait_until(lambda: engine.running == 3 or not engine.queued)
+    background = engine.submit(ask(max_tokens=1), [5], None)
+    boss = engine.submit(ask(max_tokens=1, priority=10), [6], None)
+    assert (boss.position, background.position) == (1, 2)
+    monkeypatch.setattr("orchestrator.inference.engine.MOST_WAITING", 2)
+    with pytest.raises(Overloaded, match="2 requests wait for counting"):
+        engine.submit(ask(), [7], None)
+    for blocker in blockers:
+        blocker.cancel()
+    weights.gate.set()
+    assert background.completion.text == "6 "
+    assert (boss.position, background.position) == (0, 0)
+
+
+def test_an_answer_may_be_kept_from_ending(engine):
+    stream = engine.submit(ask(max_tokens=4, min_tokens=4), [END - 2], None)
+    assert stream.completion.completion_tokens == 4
+
+
+def test_logprobs_come_with_the_tokens(engine):
+    stream = engine.submit(ask(max_tokens=2, logprobs=2), [10], None)
+    assert stream.completion.text == "11 12 "
+    first, second = stream.logprobs
+    assert (first.data, second.data) == (b"11 ", b"12 ")
+    assert first.logprob == pytest.approx(1 - np.log(np.e + SIZE - 1))
+    assert first.top[0] == (b"11 ", first.logprob) and len(first.top) == 2
+
+
+def test_an_answer_that_goes_round_in_circles_is_broken_off(engine, weights):
+    plain = weights.logits
+
+    def circling(row: int):
+        logits = plain(row)
+        if logits[53] == 1:  # after 52 comes 50 again
+            logits[53], logits[50] = 0, 1
+        return logits
+
+    weights.logits = circling
+    done = engine.submit(ask(max_tokens=500), [10], None).completion
+    assert done.finish_reason == "repetition"
+    assert 96 <= done.completion_tokens < 160
+
+
+def test_a_table_of_numbers_is_no_circle():
+    rows = [token for n in range(60) for token in (1, 2, 3, 4, 100 + n)]
+    assert not loops(rows)
+    assert loops([*rows, *[1, 2, 3] * 32])
+
+
+def test_the_counters_add_up(engine):
+    for _ in range(2):
+        assert engine.submit(ask(max_tokens=3), list(range(100, 160)), None).completion
+    found = engine.stats.snapshot()
+    assert (found["requests"], found["failures"]) == (2, 0)
+    assert (found["prompt_tokens"], found["cached_tokens"]) == (120, 59)
+    assert found["prefill_tokens"] == 61 and found["completion_tokens"] == 6
+    assert found["rows"] == found["steps"] == 4
+    assert sum(found["first_token_counts"]) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from orchestrator.inference.base import (
 from orchestrator.inference.grammar import from_schema
 from orchestrator.inference.jobs import Entry
 from orchestrator.inference.llamacpp import LlamaCppEngine, LlamaWeights
+from orchestrator.inference.shelf import PrefixShelf
 
 pytestmark = pytest.mark.model
 
@@ -133,9 +135,11 @@ def test_count_tokens_counts_text_from_many_threads(small_model):
 
 
 def test_a_copied_or_batched_prefix_gives_the_same_logits(small_model_path):
-    """Shared cells, cut sequences and mixed batches compute what a fresh sequence computes, but
+    """Copied prefixes, cut sequences and mixed batches compute what a fresh sequence computes, but
     for rounding: one wrong token in the cache moves logits by far more than this."""
-    weights = LlamaWeights(small_model_path, cells=256, sequences=4, threads=1, gpu_layers=0)
+    weights = LlamaWeights(
+        small_model_path, context_tokens=256, sequences=4, threads=1, gpu_layers=0
+    )
     try:
         prompt = weights.tokenize("The cat sat on the mat and looked at the dog", control=False)
         half, last = len(prompt) // 2, len(prompt) - 1
@@ -166,3 +170,55 @@ def test_a_damaged_file_is_refused_plainly(tmp_path):
         LlamaCppEngine(path, name="broken")
     with pytest.raises(ModelUnavailable, match="no model file"):
         LlamaCppEngine(tmp_path / "absent.gguf", name="absent")
+
+
+def test_the_oldest_messages_go_only_where_that_was_asked_for(small_model):
+    system = Message("system", "You answer in one word.")
+    old = Message("user", "old " * 1200)
+    messages = (system, old, Message("assistant", "yes " * 500), Message("user", "Now say no."))
+    request = ChatRequest(messages, max_tokens=400)
+    with pytest.raises(PromptTooLong):
+        small_model.stream(request)
+    stream = small_model.stream(replace(request, overflow="drop_oldest", max_tokens=400))
+    assert stream.dropped_messages == 1
+    stream.cancel()
+    with pytest.raises(PromptTooLong):
+        small_model.stream(
+            ChatRequest((system, Message("user", "x " * 3000)), overflow="drop_oldest")
+        )
+
+
+def test_logprobs_and_the_same_seed_alone(small_model):
+    request = ask("Name three cities.", temperature=1.0, seed=7, logprobs=3, max_tokens=12)
+    first, second = small_model.stream(request), None
+    text = first.completion.text
+    assert len(first.logprobs) == first.completion.completion_tokens + (
+        first.completion.finish_reason == "stop"
+    )
+    assert all(chance.logprob <= chance.top[0][1] <= 0 for chance in first.logprobs)
+    small_model.complete(request)  # from the cache, as the next one
+    second = small_model.complete(request).text
+    assert second == small_model.complete(request).text
+    assert text
+
+
+def test_a_prefix_survives_a_restart(small_model_path, tmp_path):
+    """What two prompts had in common is loaded by the next process, and answers are as before."""
+    shared = "These are the house rules. " * 40
+
+    def engine() -> LlamaCppEngine:
+        shelf = PrefixShelf(tmp_path, "the same", 500_000_000)
+        return LlamaCppEngine(
+            small_model_path, name="small", context_tokens=1024, sequences=2, shelf=shelf
+        )
+
+    before = engine()
+    first = before.complete(ask(shared + "Say yes."))
+    before.complete(ask(shared + "Now say no, and why not."))
+    before.close()
+    after = engine()
+    again = after.complete(ask(shared + "Say yes."))
+    after.close()
+    assert first.cached_tokens == 0
+    assert again.cached_tokens > 0.9 * again.prompt_tokens
+    assert again.text == first.text

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.inference.sequences import Sequences, Slot, common_prefix
+from orchestrator.inference.sequences import WORTH_SHELVING, Sequences, Slot, common_prefix
 
 
 class Cache:
@@ -19,10 +21,34 @@ class Cache:
     def cut(self, sequence: int, length: int) -> None:
         del self.held[sequence][length:]
 
+    def save(self, sequence: int) -> bytes:
+        return bytes(self.held[sequence])
 
-def house(slots: int = 3, cells: int = 100) -> tuple[Sequences, Cache]:
+    def load(self, sequence: int, state: bytes) -> bool:
+        assert self.held[sequence] == [], "a state goes into an empty sequence"
+        self.held[sequence] = list(state)
+        return True
+
+
+class OneShelf:
+    """A shelf that keeps everything, in a list."""
+
+    def __init__(self) -> None:
+        self.kept: list[tuple[list[int], bytes]] = []
+
+    def longest(self, prompt: Sequence[int]) -> int:
+        return max((common_prefix(tokens, prompt) for tokens, _ in self.kept), default=0)
+
+    def take(self, prompt: Sequence[int]) -> tuple[Sequence[int], bytes] | None:
+        return max(self.kept, key=lambda each: common_prefix(each[0], prompt), default=None)
+
+    def put(self, tokens: Sequence[int], state: bytes) -> None:
+        self.kept.append((list(tokens), state))
+
+
+def house(slots: int = 3, shelf: OneShelf | None = None) -> tuple[Sequences, Cache]:
     cache = Cache(slots)
-    return Sequences(cache, slots=slots, cells=cells), cache
+    return Sequences(cache, slots=slots, shelf=shelf), cache
 
 
 def compute(sequences: Sequences, cache: Cache, slot: Slot, tokens: list[int]) -> None:
@@ -35,7 +61,7 @@ def serve(
 ) -> int:
     """Run one request to its end; returns how many tokens it found in the cache."""
     answer = answer or []
-    slot = sequences.take(prompt, len(prompt) + len(answer) + 1)
+    slot = sequences.take(prompt)
     assert slot is not None
     cached = len(slot.tokens)
     compute(sequences, cache, slot, [*prompt[cached:], *answer])
@@ -66,67 +92,81 @@ def test_a_shared_beginning_is_copied_and_both_endings_stay():
 
 def test_a_live_slot_lends_its_prefix():
     sequences, cache = house()
-    first = sequences.take([1, 2, 3, 4], 10)
+    first = sequences.take([1, 2, 3, 4])
     assert first is not None
     compute(sequences, cache, first, [1, 2, 3, 4])
-    second = sequences.take([1, 2, 3, 9], 10)
+    second = sequences.take([1, 2, 3, 9])
     assert second is not None and second is not first
     assert second.tokens == [1, 2, 3]
 
 
 def test_samples_of_one_prompt_wait_until_it_is_computed():
-    sequences, cache = house(cells=1000)
+    sequences, cache = house()
     prompt = list(range(100))
-    first = sequences.take(prompt, 110)
+    first = sequences.take(prompt)
     assert first is not None
-    assert sequences.take(prompt, 110) is None, "it will be there soon"
-    other = sequences.take([500, 501], 10)
+    assert sequences.take(prompt) is None, "it will be there soon"
+    other = sequences.take([500, 501])
     assert other is not None, "an unrelated prompt need not wait"
     compute(sequences, cache, first, prompt)
-    second = sequences.take(prompt, 110)
+    second = sequences.take(prompt)
     assert second is not None and len(second.tokens) == 99
 
 
-def test_shared_cells_count_once():
-    sequences, cache = house(slots=3, cells=130)
-    prompt = list(range(100))
-    serve(sequences, cache, prompt)
-    slots = [sequences.take([*prompt, 200 + i], 110) for i in range(3)]
-    assert all(slots), "100 shared cells and 3 times 10 of their own"
-
-
-def test_when_cells_run_out_the_least_recently_used_goes_first():
-    sequences, cache = house(slots=3, cells=30)
+def test_the_least_recently_used_slot_makes_room():
+    sequences, cache = house(slots=2)
     serve(sequences, cache, list(range(100, 109)))
     serve(sequences, cache, list(range(200, 209)))
     serve(sequences, cache, list(range(100, 110)))  # used again
-    slot = sequences.take(list(range(300, 310)), 15)
-    assert slot is not None
-    sequences.release(slot)
+    serve(sequences, cache, list(range(50, 60)))
     assert serve(sequences, cache, list(range(100, 110))) == 9
     assert serve(sequences, cache, list(range(200, 209))) == 0
 
 
-def test_a_request_waits_when_the_cells_are_set_aside():
-    sequences, _ = house(slots=3, cells=30)
-    first = sequences.take([1, 2], 20)
+def test_a_request_waits_when_all_slots_are_live():
+    sequences, _ = house(slots=1)
+    first = sequences.take([1, 2])
     assert first is not None
-    assert sequences.take([5, 6], 20) is None
+    assert sequences.take([5, 6]) is None
     sequences.release(first)
-    assert sequences.take([5, 6], 20) is not None
+    assert sequences.take([5, 6]) is not None
 
 
-def test_a_donor_that_fills_the_cache_is_taken_over():
-    sequences, cache = house(slots=2, cells=20)
-    serve(sequences, cache, list(range(10)), list(range(50, 59)))
-    slot = sequences.take([*range(10), 99], 20)
-    assert slot is not None
-    assert slot.tokens == list(range(10))
+def test_a_conversation_whose_answer_reads_differently_as_text_keeps_its_slot():
+    sequences, cache = house(slots=2)
+    one, other = list(range(100)), list(range(200, 250))
+    serve(sequences, cache, one, [250, 251, 252])
+    serve(sequences, cache, other)
+    assert serve(sequences, cache, [*one, 250, 99, 7, 8]) == 101
+    assert serve(sequences, cache, other) == 49, "nobody else had to make room"
+
+
+def test_a_prefix_that_was_shared_outlives_the_process():
+    shelf = OneShelf()
+    common, one, other = [1] * WORTH_SHELVING, [2] * 80, [3] * 80
+    sequences, cache = house(shelf=shelf)
+    serve(sequences, cache, common + one)
+    assert not shelf.kept, "a prompt alone is not kept: it may be anybody's letter"
+    serve(sequences, cache, common + other)
+    assert [tokens for tokens, _ in shelf.kept] == [common]
+    serve(sequences, cache, common + other)
+    assert len(shelf.kept) == 1
+    restarted, cache = house(shelf=shelf)
+    assert serve(restarted, cache, [*common, 9, 9]) == len(common)
+    assert cache.held[0] == [*common, 9, 9]
+
+
+def test_a_shelved_prefix_is_cut_to_what_the_prompt_begins_with():
+    shelf = OneShelf()
+    shelf.put([1] * 100 + [2] * 50, bytes([1] * 100 + [2] * 50))
+    sequences, cache = house(shelf=shelf)
+    assert serve(sequences, cache, [1] * 100 + [3] * 20) == 100
+    assert cache.held[0] == [1] * 100 + [3] * 20
 
 
 def test_models_that_cannot_share_start_from_nothing():
     cache = Cache(2)
-    sequences = Sequences(cache, slots=2, cells=50, sharing=False)
+    sequences = Sequences(cache, slots=2, sharing=False)
     assert serve(sequences, cache, [1, 2, 3, 4]) == 0
     assert serve(sequences, cache, [1, 2, 3, 4]) == 0
 
@@ -134,7 +174,7 @@ def test_models_that_cannot_share_start_from_nothing():
 def test_clear_forgets_live_and_idle_alike():
     sequences, cache = house()
     serve(sequences, cache, [1, 2, 3])
-    assert sequences.take([7, 8], 10) is not None
+    assert sequences.take([7, 8]) is not None
     sequences.clear()
     assert cache.held == [[], [], []]
     assert not any(slot.live or slot.tokens for slot in sequences.slots)
@@ -145,16 +185,16 @@ prompts = st.lists(st.integers(0, 2), min_size=1, max_size=12)
 
 @given(st.lists(st.tuples(prompts, st.integers(1, 6), st.booleans()), max_size=40))
 def test_the_books_always_agree_with_the_cache(requests):
-    """Whatever comes: what a slot claims to hold is what the cache holds, within its cells."""
-    cells = 24
-    sequences, cache = house(slots=3, cells=cells)
+    """Whatever comes: a slot holds in the cache what it claims to; no live one is taken."""
+    sequences, cache = house(slots=3)
     live: list[Slot] = []
     for prompt, extra, keep_running in requests:
-        slot = sequences.take(prompt, len(prompt) + extra)
+        slot = sequences.take(prompt)
         if slot is None:
-            assert live, "with nothing live, every request that fits gets a slot"
+            assert live, "with nothing live, every request gets a slot"
             sequences.release(live.pop(0))
             continue
+        assert slot not in live
         assert slot.tokens == prompt[: len(slot.tokens)]
         assert len(slot.tokens) < len(prompt)
         compute(sequences, cache, slot, prompt[len(slot.tokens) :])
@@ -163,8 +203,6 @@ def test_the_books_always_agree_with_the_cache(requests):
         if not keep_running:
             sequences.release(live.pop())
         assert [s.tokens for s in sequences.slots] == cache.held
-        used = {cell for s in sequences.slots for cell in s.cells}
-        assert len(used) <= cells
 
 
 @given(prompts, prompts)

@@ -3,8 +3,8 @@ import os
 import sys
 import time
 from decimal import Decimal, InvalidOperation
+from pathlib import Path
 
-import psutil
 from django.conf import settings
 from django.core.management.base import CommandError
 
@@ -29,7 +29,11 @@ class Command(HouseCommand):
     def add_arguments(self, parser):
         benches = parser.add_subparsers(dest="name", required=True)
         inference = benches.add_parser("inference", help="the engine alone; stop the house first")
-        inference.add_argument("--model", default=settings.DEFAULT_MODEL)
+        inference.add_argument(
+            "--model", action="append", help="may be given several times; default: the house's"
+        )
+        inference.add_argument("--scale", type=float, default=1.0, help="1.0 is the full figure")
+        inference.add_argument("--peer", type=Path, help="llama-server's binary, to compare with")
         invoices = benches.add_parser("invoices", help="the sample invoice goal in a running house")
         invoices.add_argument("--timeout", type=int, default=900, help="seconds")
         orchestration = benches.add_parser(
@@ -51,17 +55,26 @@ class Command(HouseCommand):
         self.stdout.write(json.dumps(getattr(self, name)(options), ensure_ascii=False))
 
     def inference(self, options):
+        """Each figure by the name of its model."""
         from orchestrator.inference import bench
 
-        catalogue = Catalogue.load()
-        wanted = options["model"] or catalogue.default(psutil.virtual_memory().total).name
-        try:
-            path = catalogue.get(wanted).verified_path()
-        except InferenceError as reason:
-            raise CommandError(str(reason)) from reason
-        if path is None:
-            raise CommandError(f"fetch it first: python manage.py models pull {wanted}")
-        return bench.run(path, wanted)
+        if not 0 < options["scale"] <= 1:
+            raise CommandError("--scale must be above 0 and at most 1.")
+        figures = {}
+        for name in options["model"] or [default_model()]:
+            try:
+                found = bench.run(
+                    model_path(name),
+                    name,
+                    scale=options["scale"],
+                    peer=options["peer"],
+                    say=self.stdout.write,
+                )
+            except InferenceError as reason:
+                raise CommandError(str(reason)) from reason
+            for key, value in found.items():
+                figures.setdefault(key, {})[name] = value
+        return figures
 
     def orchestration(self, options):
         become("orchestration", options["scale"])
@@ -111,6 +124,13 @@ class Command(HouseCommand):
             or repeats == set(expected["duplicates"][0][1:]),
             "tokens_used": goal.budget.tokens_used,
         }
+
+
+def model_path(name):
+    path = Catalogue.load().get(name).verified_path()
+    if path is None:
+        raise CommandError(f"fetch it first: python manage.py models pull {name}")
+    return path
 
 
 def become(soak, scale):
