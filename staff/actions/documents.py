@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from staff.actions import memory, originals, outbox
-from staff.actions.drafts import Draft, MemoryRefused, Source, Vectors
+from staff.actions.drafts import Draft, Source, Vectors
 from staff.actions.memory_write import Write
 from staff.domain.passages import Passage as Piece
 from staff.models import Document, DocumentVersion, Memory, Passage, Scope, User
@@ -210,18 +210,3 @@ def _let_current_stand(write: Write, document_id: int) -> None:
     for each in list(back):
         each.state, each.valid_to = Memory.State.ACTIVE, None
         write.change(each, "said again", "state", "valid_to", version=document.current.number)
-
-
-__all__ = [
-    "File",
-    "Given",
-    "MemoryRefused",
-    "begin",
-    "fail",
-    "finish",
-    "forget",
-    "give",
-    "keep",
-    "next_open",
-    "note",
-]
