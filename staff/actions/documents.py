@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -204,9 +204,16 @@ def _let_current_stand(write: Write, document_id: int) -> None:
     current = said.filter(passages__version=document.current).values_list("pk", flat=True)
     gone = said.filter(state=Memory.State.ACTIVE).exclude(pk__in=list(current))
     back = said.filter(state=Memory.State.SUPERSEDED, pk__in=list(current))
-    for each in list(gone):
-        each.state, each.valid_to = Memory.State.SUPERSEDED, now
-        write.change(each, "superseded", "state", "valid_to", version=document.current.number)
-    for each in list(back):
-        each.state, each.valid_to = Memory.State.ACTIVE, None
-        write.change(each, "said again", "state", "valid_to", version=document.current.number)
+    _turn(write, gone, "superseded", document.current, state=Memory.State.SUPERSEDED, valid_to=now)
+    _turn(write, back, "said again", document.current, state=Memory.State.ACTIVE, valid_to=None)
+
+
+def _turn(
+    write: Write, found: QuerySet[Memory], event: str, current: DocumentVersion, **change: Any
+) -> None:
+    """Change many memories at once, each with its event."""
+    memories = list(found)
+    for each in memories:
+        write.tell(each, event, version=current.number)
+    ids = [each.pk for each in memories]
+    Memory.objects.filter(pk__in=ids).update(**change, version=write.scope.version)
