@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 ORIGINAL = "original"
 BATCH = 40  # passages to a transaction; progress shows after each
-LOCK_SPACE = 0x70617065  # of the advisory locks that readers take
+READERS_LOCK = 0x70617065  # an advisory lock of the database
 
 
 def add(scope: Scope, user: User, given: GivenFile) -> Given:
@@ -68,29 +68,37 @@ def original(version: DocumentVersion) -> bytes:
     return _folder(version.folder).read(ORIGINAL)
 
 
-def read(version_id: int) -> bool:
-    """Read a version into memory, from where an earlier reader stopped.
+def read_waiting(first: int) -> Iterator[int]:
+    """Read this version and then all others that wait. Yields the number of each that is done.
 
-    Two readers do no harm: each batch is kept only where the reading stands. Returns False if
-    somebody else is at it.
+    One document is read at a time in the whole house, so that the office stays free for the rest
+    of its work; while another reader is at it, nothing is done.
     """
-    version = (
-        DocumentVersion.objects.select_related("document__scope").filter(pk=version_id).first()
-    )
-    if version is None or not version.is_open:
-        return True
-    with _alone(version_id) as is_alone:
+    with _alone() as is_alone:
         if not is_alone:
-            return False
-        try:
-            _read(version)
-        except Unreadable as why:
-            documents.fail(version, _sentence(str(why)))
-        except FileProblem as gone:
-            documents.fail(version, _sentence(gone.reason))
-        except MemoryRefused as reason:
-            documents.fail(version, str(reason))
-    return True
+            return
+        tried = {first}
+        read(first)
+        yield first
+        while waiting := documents.next_open(tried):
+            tried.add(waiting)
+            read(waiting)
+            yield waiting
+
+
+def read(version_id: int) -> None:
+    """Read a version into memory, from where an earlier reader stopped. Two readers do no harm:
+    each batch is kept only where the reading stands."""
+    found = DocumentVersion.objects.select_related("document__scope", "given_by")
+    version = found.filter(pk=version_id).first()
+    if version is None or not documents.begin(version):
+        return
+    try:
+        _read(version)
+    except Unreadable as why:
+        documents.fail(version, _sentence(str(why)))
+    except FileProblem as gone:
+        documents.fail(version, _sentence(gone.reason))
 
 
 def _read(version: DocumentVersion) -> None:
@@ -99,9 +107,8 @@ def _read(version: DocumentVersion) -> None:
     reading = read_apart(settings.DOCUMENTS_DIR / version.folder / ORIGINAL, name)
     pieces = list(passages(reading.blocks))
     notes = [_sentence(note) for note in reading.notes]
-    found = {"kind": reading.kind, "pages": reading.pages, "total": len(pieces), "notes": notes}
-    if not documents.begin(version, **found):
-        return
+    found = {"kind": reading.kind, "pages": reading.pages, "notes": notes}
+    documents.note(version, passages_total=len(pieces), **found)
     version.refresh_from_db()
     by = version.given_by.get_username() if version.given_by else ""
     embedder = runtime.embedder()
@@ -119,19 +126,18 @@ def _read(version: DocumentVersion) -> None:
 
 
 @contextmanager
-def _alone(version_id: int) -> Iterator[bool]:
-    """Whether this is the only reader of that version. The lock goes with the connection, so one
-    that dies holds nobody up."""
-    key = [LOCK_SPACE, version_id % 2**31]
+def _alone() -> Iterator[bool]:
+    """Whether this is the only reader. The lock goes with the connection, so one that dies holds
+    nobody up."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_lock(%s, %s)", key)
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [READERS_LOCK])
         (is_alone,) = cursor.fetchone()
     try:
         yield is_alone
     finally:
         if is_alone:
             with connection.cursor() as cursor:
-                cursor.execute("SELECT pg_advisory_unlock(%s, %s)", key)
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [READERS_LOCK])
 
 
 def _folder(folder: str) -> GoalFolder:

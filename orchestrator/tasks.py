@@ -67,10 +67,11 @@ def archive_events() -> None:
 
 @shared_task
 def read_document(version_id: int) -> None:
-    """Read a document into memory; if somebody is at it, look again later."""
+    """Read a document into memory, and the others that wait; if somebody is at it, come back."""
     if is_id(version_id):
-        done = library.read(version_id)
-        (outbox.settle if done else outbox.put_off)(documents.JOB, version_id)
+        for done in library.read_waiting(version_id):
+            outbox.settle(documents.JOB, done)
+        outbox.put_off(documents.JOB, version_id)  # where it has not been settled
 
 
 @shared_task

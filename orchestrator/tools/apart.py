@@ -54,6 +54,7 @@ def read_apart(path: Path, name: str, timeout_s: float = TIMEOUT_S) -> Reading:
 def main(path: str, name: str) -> None:
     os.nice(5)  # the staff at work goes first
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (int(TIMEOUT_S), int(TIMEOUT_S)))  # if nobody waits
     sys.setrecursionlimit(3_000)
     try:
         told = asdict(read(name, Path(path).read_bytes()))

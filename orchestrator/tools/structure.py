@@ -22,15 +22,15 @@ from orchestrator.tools import formats
 from orchestrator.tools.base import FileProblem
 from orchestrator.tools.documents import SPOKEN, is_mislabelled, mislabelled, refuse
 from orchestrator.tools.folder import kind_of
-from orchestrator.tools.formats import Unreadable, check_zip, damaged
-from orchestrator.tools.sheets import as_number, decoded
+from orchestrator.tools.formats import Unreadable, damaged
+from orchestrator.tools.office import docx_blocks, pptx_blocks, xlsx_blocks
+from orchestrator.tools.outline import MAX_HEADING, Path, names_columns, rows_of
+from orchestrator.tools.sheets import decoded
 from orchestrator.tools.values import clean_text
 from staff.domain.passages import Block
 
 MAX_PAGES = 1_000
-MAX_ROWS = 20_000  # of a sheet
 MAX_CHARS = 5_000_000
-MAX_HEADING = 120  # characters that are kept of one
 MAX_ATTACHED = 20
 MAX_DEPTH = 3  # mails in mails
 PICTURES = {"png", "jpg", "gif", "webp", "bmp", "tif"}
@@ -111,41 +111,6 @@ def _read(
     return text_blocks(formats.json_text(text) if kind == "json" else text), 0
 
 
-class Path:
-    """The headings that a reader is below. A heading with nothing below it is kept as text."""
-
-    def __init__(self) -> None:
-        self.open: list[tuple[int, str]] = []
-        self.is_bare = False
-
-    @property
-    def heading(self) -> tuple[str, ...]:
-        return tuple(title[:MAX_HEADING] for _, title in self.open)
-
-    def enter(self, level: int, title: str, page: int = 0) -> Iterator[Block]:
-        """Go below a heading. Yields what its name, cut, or the ones that are left would lose."""
-        yield from self.leave(level, page)
-        title = " ".join(title.split())
-        if len(title) > MAX_HEADING:
-            yield Block(title, self.heading, page)
-        self.open.append((level, title))
-        self.is_bare = len(title) <= MAX_HEADING
-
-    def leave(self, level: int = 0, page: int = 0) -> Iterator[Block]:
-        """Leave the headings of this level and deeper; at the end of a document, all."""
-        if self.is_bare and self.open[-1][0] >= level:
-            title = self.open.pop()[1]
-            yield Block(title, self.heading, page)
-            self.is_bare = False
-        while self.open and self.open[-1][0] >= level:
-            self.open.pop()
-
-    def block(self, text: str, page: int = 0, columns: str = "", row: int = 0) -> Iterator[Block]:
-        if text.strip():
-            self.is_bare = False
-            yield Block(text, self.heading, page, columns, row)
-
-
 def pdf_blocks(content: bytes, notes: list[str]) -> tuple[list[Block], int]:
     """The pages' text, each below the bookmark that leads to it or to a page before it."""
     import pypdf
@@ -171,61 +136,6 @@ def pdf_blocks(content: bytes, notes: list[str]) -> tuple[list[Block], int]:
     return blocks, count
 
 
-def docx_blocks(content: bytes) -> tuple[list[Block], int]:
-    """Paragraphs, tables and text boxes below their headings; page headers first. Pages as Word
-    last laid them out, if it noted them."""
-    import docx
-
-    check_zip(content)
-    try:
-        document = docx.Document(io.BytesIO(content))
-        blocks = list(_docx_blocks(document))
-    except Exception as wrong:  # a damaged part may break lxml, zipfile or python-docx
-        raise damaged(wrong) from None
-    return blocks, max((block.page for block in blocks), default=0)
-
-
-def xlsx_blocks(content: bytes, notes: list[str]) -> tuple[list[Block], int]:
-    """The rows of each sheet, below its name and its first row."""
-    import openpyxl
-
-    check_zip(content)
-    blocks: list[Block] = []
-    try:
-        book = openpyxl.load_workbook(io.BytesIO(content), read_only=True, data_only=True)
-        sheets = book.worksheets
-        for page, sheet in enumerate(sheets, 1):
-            sheet.reset_dimensions()  # what the sheet claims about its size is not believed
-            rows = (
-                [formats.cell_text(value) for value in row]
-                for row in sheet.iter_rows(values_only=True, max_row=MAX_ROWS + 1)
-            )
-            found = list(_rows(rows, (sheet.title,), page))
-            if found and found[-1].row > MAX_ROWS:
-                found.pop()
-                notes.append(f"Only the first {MAX_ROWS:,} rows of {sheet.title} were read.")
-            blocks += found
-        book.close()
-    except Exception as wrong:  # a damaged part may break zipfile, the XML parser or openpyxl
-        raise damaged(wrong) from None
-    return blocks, len(sheets)
-
-
-def pptx_blocks(content: bytes) -> tuple[list[Block], int]:
-    """The slides: title as heading, then texts, tables and the speaker's notes."""
-    import pptx
-
-    check_zip(content)
-    try:
-        slides = list(pptx.Presentation(io.BytesIO(content)).slides)
-        blocks = [
-            block for number, slide in enumerate(slides, 1) for block in _slide(slide, number)
-        ]
-    except Exception as wrong:  # a damaged part may break lxml, zipfile or python-pptx
-        raise damaged(wrong) from None
-    return blocks, len(slides)
-
-
 def html_blocks(text: str) -> Iterator[Block]:
     """What a browser would show, below its headings; rows of tables below their first row."""
     page = _Outlined()
@@ -241,7 +151,7 @@ def html_blocks(text: str) -> Iterator[Block]:
                 yield from path.enter(int(words[1]), words[2:])
         elif mark == _ROW and words:
             row += 1
-            if row == 1 and _names_columns(words.split(" | ")):
+            if row == 1 and names_columns(words.split(" | ")):
                 columns = words
             yield from path.block(words, columns=columns, row=row)
         else:
@@ -281,7 +191,7 @@ def csv_blocks(text: str) -> Iterator[Block]:
         rows = list(csv.reader(io.StringIO(text, newline=""), dialect))
     except csv.Error:
         return text_blocks(text)
-    return _rows(([" ".join(cell.split()) for cell in row] for row in rows), (), 0)
+    return rows_of(([" ".join(cell.split()) for cell in row] for row in rows), (), 0)
 
 
 def mail_blocks(content: bytes, notes: list[str], depth: int = 0) -> Iterator[Block]:
@@ -381,82 +291,6 @@ def _paragraphs(text: str) -> Iterator[str]:
         joined = re.sub(r"(?<=[a-zà-ÿ,;])[ \t]*\n(?=[a-zà-ÿ(])", " ", narrow)
         if joined.strip():
             yield joined
-
-
-def _docx_blocks(document: Any) -> Iterator[Block]:
-    from docx.table import Table
-
-    heads = [line for section in document.sections for line in formats.blocks(section.header)]
-    yield from (Block(line) for line in dict.fromkeys(heads))
-    breaks = document.element.body.iter("{*}lastRenderedPageBreak")
-    page = 1 if next(breaks, None) is not None else 0
-    path = Path()
-    for block in document.iter_inner_content():
-        if isinstance(block, Table):
-            lines = list(formats.table_lines(block))
-            columns = lines[0] if lines and _names_columns(lines[0].split(" | ")) else ""
-            for row, line in enumerate(lines, 1):
-                yield from path.block(line, page, columns, row)
-        else:
-            level = re.fullmatch(r"(?i)heading (\d)|title", block.style.name or "")
-            if level and block.text.strip():
-                yield from path.enter(int(level[1] or 0), block.text, page)
-            else:
-                yield from path.block(block.text, page)
-            for text in formats.boxes(block):
-                yield from path.block(text, page)
-        page += sum(1 for _ in block._element.iter("{*}lastRenderedPageBreak")) if page else 0
-    yield from path.leave(page=page)
-    feet = [line for section in document.sections for line in formats.blocks(section.footer)]
-    yield from (Block(line) for line in dict.fromkeys(feet))
-
-
-def _slide(slide: Any, number: int) -> Iterator[Block]:
-    title = slide.shapes.title
-    path = Path()
-    if title is not None and title.text_frame.text.strip():
-        yield from path.enter(1, title.text_frame.text, number)
-    for shape in _shapes(slide.shapes):
-        if title is not None and shape.shape_id == title.shape_id:
-            continue
-        if shape.has_text_frame:
-            yield from path.block(shape.text_frame.text, number)
-        elif getattr(shape, "has_table", False):
-            lines = [" | ".join(cell.text.strip() for cell in r.cells) for r in shape.table.rows]
-            columns = lines[0] if lines and _names_columns(lines[0].split(" | ")) else ""
-            for row, line in enumerate(lines, 1):
-                yield from path.block(line, number, columns, row)
-    if slide.has_notes_slide and slide.notes_slide.notes_text_frame is not None:
-        yield from path.block(slide.notes_slide.notes_text_frame.text, number)
-    yield from path.leave(page=number)
-
-
-def _shapes(shapes: Any, depth: int = 0) -> Iterator[Any]:
-    for shape in shapes:
-        if hasattr(shape, "shapes") and depth < 10:
-            yield from _shapes(shape.shapes, depth + 1)
-        else:
-            yield shape
-
-
-def _rows(rows: Iterable[Sequence[str]], heading: tuple[str, ...], page: int) -> Iterator[Block]:
-    """Rows of cells as blocks; the first that is filled names the columns, unless it holds
-    numbers."""
-    columns: str | None = None
-    for number, cells in enumerate(rows, 1):
-        filled = list(cells)
-        while filled and not filled[-1]:
-            filled.pop()
-        if not filled:
-            continue
-        line = " | ".join(filled)
-        if columns is None:
-            columns = line if _names_columns(filled) else ""
-        yield Block(line, heading, page, columns, number)
-
-
-def _names_columns(cells: Sequence[str]) -> bool:
-    return len(cells) > 1 and not any(as_number(cell, decimal_comma=False) for cell in cells)
 
 
 def _exif(value: Any) -> str:

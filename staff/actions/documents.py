@@ -5,20 +5,22 @@ Like all that changes a scope's memory, each action locks the row of the scope f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from staff.actions import memory, originals, outbox
-from staff.actions.drafts import Draft, MemoryRefused, Source, Vectors
+from staff.actions.drafts import Draft, Source, Vectors
 from staff.actions.memory_write import Write
 from staff.domain.passages import Passage as Piece
 from staff.models import Document, DocumentVersion, Memory, Passage, Scope, User
 
 State = DocumentVersion.State
+OPEN = (State.WAITING, State.READING)
 JOB = "read_document"
 
 
@@ -63,16 +65,22 @@ def give(scope: Scope, file: File, by: User) -> Given:
     return Given("new" if is_new else "version", document, version)
 
 
-def begin(version: DocumentVersion, *, kind: str, pages: int, total: int, notes: list[str]) -> bool:
-    """What the reader found out, before the first passage is kept. False if it is done, or gone."""
-    waiting = DocumentVersion.objects.filter(
-        pk=version.pk, state__in=(State.WAITING, State.READING)
-    )
-    return bool(
-        waiting.update(
-            state=State.READING, kind=kind, pages=pages, passages_total=total, notes=notes
-        )
-    )
+def next_open(tried: Collection[int]) -> int | None:
+    """The version that waits longest to be read, of all workspaces; none of those."""
+    waiting = DocumentVersion.objects.filter(state__in=OPEN).exclude(pk__in=tried)
+    return waiting.order_by("pk").values_list("pk", flat=True).first()
+
+
+def begin(version: DocumentVersion) -> bool:
+    """A reader has taken it up. False if it is done, or gone."""
+    return bool(_open(version).update(state=State.READING))
+
+
+def note(
+    version: DocumentVersion, *, kind: str, pages: int, passages_total: int, notes: list[str]
+) -> None:
+    """What the reader found out, before the first passage is kept."""
+    _open(version).update(kind=kind, pages=pages, passages_total=passages_total, notes=notes)
 
 
 @transaction.atomic
@@ -135,17 +143,14 @@ def finish(version: DocumentVersion, *, by: str) -> None:
         were = "1 passage was" if count == 1 else f"{count} passages were"
         notes.append(f"{were} forgotten before, and not learned again; nor was the file kept.")
         originals.drop([version.pk])
-    open_ = DocumentVersion.objects.filter(pk=version.pk, state=State.READING)
-    if open_.update(state=State.READY, read_at=timezone.now(), notes=notes):
+    if _open(version).update(state=State.READY, read_at=timezone.now(), notes=notes):
         _let_current_stand(write, version.document_id)
     write.end()
 
 
-@transaction.atomic
 def fail(version: DocumentVersion, problem: str) -> None:
     """It cannot be read. What an earlier version said stays."""
-    open_ = DocumentVersion.objects.filter(pk=version.pk, state__in=(State.WAITING, State.READING))
-    open_.update(state=State.FAILED, problem=problem, read_at=timezone.now())
+    _open(version).update(state=State.FAILED, problem=problem, read_at=timezone.now())
 
 
 @transaction.atomic
@@ -159,6 +164,10 @@ def forget(document: Document, *, by: str) -> int:
     originals.drop(document.versions.values_list("pk", flat=True))
     document.delete()
     return gone
+
+
+def _open(version: DocumentVersion) -> QuerySet[DocumentVersion]:
+    return DocumentVersion.objects.filter(pk=version.pk, state__in=OPEN)
 
 
 def _same(scope: Scope, file: File) -> Given | None:
@@ -195,12 +204,16 @@ def _let_current_stand(write: Write, document_id: int) -> None:
     current = said.filter(passages__version=document.current).values_list("pk", flat=True)
     gone = said.filter(state=Memory.State.ACTIVE).exclude(pk__in=list(current))
     back = said.filter(state=Memory.State.SUPERSEDED, pk__in=list(current))
-    for each in list(gone):
-        each.state, each.valid_to = Memory.State.SUPERSEDED, now
-        write.change(each, "superseded", "state", "valid_to", version=document.current.number)
-    for each in list(back):
-        each.state, each.valid_to = Memory.State.ACTIVE, None
-        write.change(each, "said again", "state", "valid_to", version=document.current.number)
+    _turn(write, gone, "superseded", document.current, state=Memory.State.SUPERSEDED, valid_to=now)
+    _turn(write, back, "said again", document.current, state=Memory.State.ACTIVE, valid_to=None)
 
 
-__all__ = ["File", "Given", "MemoryRefused", "begin", "fail", "finish", "forget", "give", "keep"]
+def _turn(
+    write: Write, found: QuerySet[Memory], event: str, current: DocumentVersion, **change: Any
+) -> None:
+    """Change many memories at once, each with its event."""
+    memories = list(found)
+    for each in memories:
+        write.tell(each, event, version=current.number)
+    ids = [each.pk for each in memories]
+    Memory.objects.filter(pk__in=ids).update(**change, version=write.scope.version)

@@ -251,8 +251,7 @@ def forget(memories: Iterable[Memory], *, by: str) -> int:
         raise MemoryRefused("Forget the memories of one scope at a time.")
     write = Write.begin(named[0].scope, by)
     named = _all_locked(named)
-    for memory in named:
-        write.bury(memory)
+    write.bury(*named)
     going = _drawn_from(named)
     originals.let_go([memory.pk for memory in going])
     write.purge(going)

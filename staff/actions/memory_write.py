@@ -126,14 +126,17 @@ class Write:
             MemoryEvent(scope=self.scope, memory=memory, kind=kind, actor=self.by, data=data)
         )
 
-    def bury(self, memory: Memory) -> None:
-        hashes = [memory.content_hash]
-        if memory.kind == Memory.Kind.FACT:
-            hashes.append(facts.value_hash(memory.slot, memory.value))
+    def bury(self, *memories: Memory) -> None:
+        hashes = [(memory, memory.content_hash) for memory in memories]
+        hashes += [
+            (memory, facts.value_hash(memory.slot, memory.value))
+            for memory in memories
+            if memory.kind == Memory.Kind.FACT
+        ]
         Tombstone.objects.bulk_create(
             [
                 Tombstone(scope=self.scope, content_hash=digest, memory=memory, actor=self.by)
-                for digest in hashes
+                for memory, digest in hashes
             ],
             ignore_conflicts=True,
         )

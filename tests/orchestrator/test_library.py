@@ -57,7 +57,7 @@ def read(give):
 
     def given(name, content):
         version = give(name, content).version
-        assert library.read(version.pk)
+        library.read(version.pk)
         version.refresh_from_db()
         return version
 
@@ -161,7 +161,7 @@ def test_a_file_that_could_not_be_read_can_be_given_once_more(give, read, shelf,
     assert (version.state, version.problem) == (State.FAILED, "The machine was busy.")
     retried = give("b.md", TEXT)
     assert retried.outcome == "retried" and retried.version == version
-    assert library.read(version.pk)
+    library.read(version.pk)
     version.refresh_from_db()
     assert version.state == State.READY and not version.problem and version.number == 1
 
@@ -183,7 +183,8 @@ def test_a_reader_that_died_is_followed_by_one_that_goes_on(give, monkeypatch):
         library.read(version.pk)
     version.refresh_from_db()
     assert (version.state, version.passages_done, version.passages_total) == ("reading", 2, 7)
-    assert library.read(version.pk) and calls == [0, 2, 2, 4, 6]
+    library.read(version.pk)
+    assert calls == [0, 2, 2, 4, 6]
     assert [p.position for p in Passage.objects.all()] == [1, 2, 3, 4, 5, 6, 7]
     assert Memory.objects.count() == 7
 
@@ -204,12 +205,38 @@ def test_the_job_reads_and_settles_its_nudge(give):
     assert Memory.objects.count() == 2
 
 
+def test_one_reader_reads_all_that_wait_and_what_breaks_stops_no_other(give, monkeypatch):
+    first, broken, last = (give(f"{n}.md", b"# %d" % n).version for n in range(3))
+    read = library.read
+
+    def breaking(version_id):
+        if version_id == broken.pk:
+            raise RuntimeError("ours")
+        read(version_id)
+
+    monkeypatch.setattr(library, "read", breaking)
+    Outbox.objects.update(sent_at=timezone.now())
+    with pytest.raises(RuntimeError):
+        tasks.read_document(first.pk)
+    assert set(Outbox.objects.values_list("subject_id", flat=True)) == {broken.pk, last.pk}
+    with pytest.raises(RuntimeError):
+        tasks.read_document(last.pk)
+    left = DocumentVersion.objects.exclude(state=State.READY)
+    assert list(left) == [broken]
+
+
 @pytest.mark.django_db(transaction=True)
-def test_while_one_reads_another_waits_for_its_turn(give):
+def test_while_one_reads_another_comes_back_later(give):
     version = give("a.md", TEXT).version
-    with library._alone(version.pk) as is_alone:
-        assert is_alone and in_thread(lambda: library.read(version.pk)) is False
-    assert in_thread(lambda: library.read(version.pk)) is True
+    Outbox.objects.update(sent_at=timezone.now())
+    with library._alone() as is_alone:
+        assert is_alone
+        in_thread(lambda: tasks.read_document(version.pk))
+    assert Outbox.objects.get().sent_at is None  # to be sent again
+    Outbox.objects.update(sent_at=timezone.now())
+    in_thread(lambda: tasks.read_document(version.pk))
+    version.refresh_from_db()
+    assert version.state == State.READY and not Outbox.objects.exists()
 
 
 def test_forgetting_a_document_leaves_no_word_of_it(

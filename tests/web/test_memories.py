@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from orchestrator import memory as memories
 from staff.actions import memory
 from staff.actions.memory import Draft
-from staff.models import Memory, Scope
+from staff.models import Document, Memory, Scope
 from tests.web.conftest import browser_of
 from tests.web.test_api import JSON, V1, Program, error
 
@@ -200,3 +200,17 @@ def test_the_command_says_what_is_wrong(boss, office):
         with pytest.raises(CommandError):
             run(*arguments)
     assert run("recall", "x", "--scope", "moon")[0] == ""
+
+
+def test_documents_by_command(office, tmp_path, capsys):
+    (tmp_path / "a.md").write_text("# Leave\n\n25 days.")
+    (tmp_path / "b.md").write_text("")
+    given = [str(tmp_path / name) for name in ("a.md", "a.md", "b.md")]
+    with pytest.raises(SystemExit):
+        call_command("memory", "add", *given, "--scope", "boss")
+    told = capsys.readouterr()
+    assert told.out == "a.md: is being read\na.md: is there already\n"
+    assert "b.md is empty" in told.err
+    assert Document.objects.get().scope.kind == "boss"
+    with pytest.raises(CommandError, match="cannot be read"):
+        call_command("memory", "add", str(tmp_path / "c.md"))

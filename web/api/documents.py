@@ -17,6 +17,7 @@ from orchestrator import exchange, library
 from orchestrator.intake import GivenFile
 from staff import queries
 from staff.actions import documents, memory
+from staff.actions.drafts import MemoryRefused
 from staff.models import Document, DocumentVersion, Passage
 from web.api.goals import checked
 from web.api.memories import SCOPE_HELP, Gone, sight_of
@@ -158,7 +159,7 @@ class Documents(APIView):
     def added(self, request: Request, scope: Any, file: GivenFile) -> dict[str, Any]:
         try:
             given = library.add(scope, request.user, file)
-        except documents.MemoryRefused as reason:
+        except MemoryRefused as reason:
             shown = {"outcome": "refused", "error": str(reason), "document": None}
             return {"name": file.name, **shown}
         document = queries.document_of(sight_of(request), given.document.pk)

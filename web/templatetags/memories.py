@@ -46,6 +46,18 @@ def whose(scope: Scope) -> str:
 
 
 @register.filter
+def title_of(text: str) -> str:
+    """The first line: of a passage, where it stands."""
+    return text.partition("\n")[0]
+
+
+@register.filter
+def rest_of(text: str) -> str:
+    """What is below the first line, without empty lines."""
+    return "\n".join(line for line in text.split("\n")[1:] if line.strip())
+
+
+@register.filter
 def event_name(event: MemoryEvent) -> str:
     return str(EVENTS.get(event.kind, event.kind))
 

@@ -4,9 +4,10 @@ from pathlib import Path
 
 from django.core.management.base import CommandError
 
-from orchestrator import exchange
+from orchestrator import exchange, library
 from orchestrator import memory as memories
 from orchestrator.inference.base import InferenceError
+from orchestrator.intake import GivenFile
 from staff import queries
 from staff.actions import memory
 from staff.actions.memory import MemoryRefused
@@ -17,9 +18,16 @@ from web.management.house import HouseCommand, find_user, find_workspace
 
 SCOPES = "workspace, boss, team:NAME or agent:NAME"
 
+OUTCOMES = {
+    "new": "is being read",
+    "version": "is being read as a new version",
+    "retried": "is being read once more",
+    "known": "is there already",
+}
+
 
 class Command(HouseCommand):
-    help = "What the staff remembers: import, export, recall, forget."
+    help = "What the staff remembers: add, import, export, recall, forget."
 
     def add_arguments(self, parser):
         parser.add_argument("--user", default="")
@@ -37,6 +45,9 @@ class Command(HouseCommand):
         ask.add_argument("--as-of", help="ISO date and time: what held then")
         ask.add_argument("--past", action="store_true", help="superseded facts as well")
         ask.add_argument("--json", action="store_true")
+        add = verbs.add_parser("add", help="documents, to be read in the background")
+        add.add_argument("files", nargs="+", help="pdf, docx, xlsx, pptx, html, md, txt, csv, eml")
+        add.add_argument("--scope", default="workspace", help=SCOPES)
         drop = verbs.add_parser("forget", help="purge memories by their numbers, for good")
         drop.add_argument("ids", nargs="+", type=int)
 
@@ -62,6 +73,20 @@ class Command(HouseCommand):
         told = ", ".join(f"{count} {outcome}" for outcome, count in report.outcomes.items())
         self.stdout.write(f"remembered: {told or 'nothing'}; {len(report.bad)} bad lines left out")
         if report.bad:
+            raise SystemExit(1)
+
+    def do_add(self, options):
+        scope, bad = memory.scope_named(self.workspace, self.user, options["scope"]), 0
+        for name in options["files"]:
+            with opened(name) as file:
+                given = GivenFile(Path(name).name, file, Path(name).stat().st_size)
+                try:
+                    kept = library.add(scope, self.user, given)
+                    self.stdout.write(f"{kept.document.name}: {OUTCOMES[kept.outcome]}")
+                except MemoryRefused as reason:
+                    self.stderr.write(str(reason))
+                    bad += 1
+        if bad:
             raise SystemExit(1)
 
     def do_export(self, options):
