@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from orchestrator import episodes, execution, heartbeat, runtime, triggers
-from staff.actions import archive, nodes, outbox, planning, queue, recovery
+from staff.actions import archive, nodes, outbox, planning, queue, recovery, redaction
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,13 @@ def remember_goal(goal_id: int) -> None:
     if is_id(goal_id):
         episodes.keep(goal_id)
         outbox.settle(outbox.REMEMBER, goal_id)
+
+
+@shared_task
+def scrub(scope_id: int) -> None:
+    """Drop the dead rows that what was forgotten has left."""
+    redaction.scrub()
+    outbox.settle(outbox.SCRUB, scope_id)
 
 
 @shared_task

@@ -12,11 +12,14 @@ from typing import Literal
 
 from django.db import transaction
 
+from staff.actions import outbox
 from staff.actions.drafts import Draft, MemoryRefused, Source, Vectors, checked, limited, row_of
 from staff.actions.memory_write import Write
+from staff.actions.redaction import copies_of, redact
 from staff.domain import facts
 from staff.domain.facts import Standing
-from staff.models import Agent, Memory, MemoryUse, Scope, User, Workspace
+from staff.domain.redaction import Forgotten
+from staff.models import Agent, Memory, MemoryEvent, MemoryUse, Scope, User, Workspace
 from staff.recall import Recalled
 
 Outcome = Literal["new", "again", "superseding", "earlier", "quarantined", "forgotten"]
@@ -224,24 +227,43 @@ def pin(memory: Memory, *, by: str, is_pinned: bool = True) -> None:
 
 @transaction.atomic
 def forget(memories: Iterable[Memory], *, by: str) -> int:
-    """Purge memories of one scope and all that was drawn from them. Returns how many went.
+    """Purge memories of one scope, all that was drawn from them, and their copies. Returns how many
+    went.
 
     The rows stay as empty husks, so that what points at them still can; words, vectors, postings,
-    sources and the words in events go. Hashes stay behind, so that the same is not learned again.
+    sources and the words in events go. So do their words in whatever else the workspace holds: see
+    `redaction`. Hashes stay behind, so that the same is not learned again.
     """
     named = list(memories)
+    ids = {memory.pk for memory in named}
     if not named:
         return 0
     if len({memory.scope_id for memory in named}) > 1:
         raise MemoryRefused("Forget the memories of one scope at a time.")
-    write = Write.begin(named[0].scope, by)
-    named = [_locked(memory) for memory in named]
-    for memory in named:
-        write.bury(memory)
-    going = _drawn_from(named)
-    write.purge(going)
-    write.end()
+    going = _drawn_from([_locked(memory) for memory in named])
+    texts = _words_of(going)
+    going += copies_of(going, Forgotten(texts))
+    forgotten = Forgotten(texts, [memory.pk for memory in going])
+    redacted = redact(named[0].scope.workspace, forgotten)
+    for scope_id in sorted({memory.scope_id for memory in going}):
+        there = [memory for memory in going if memory.scope_id == scope_id]
+        write = Write.begin(there[0].scope, by)
+        there = [fresh for memory in there if (fresh := _unless_forgotten(memory))]
+        for memory in there:
+            if memory.pk in ids:
+                write.bury(memory)
+        write.purge(there, redacted=dict(redacted))
+        write.end()
+    outbox.nudge(outbox.SCRUB, named[0].scope_id)
     return len(going)
+
+
+def _words_of(memories: Sequence[Memory]) -> list[str]:
+    """What may stand nowhere any more: what they say and said before an edit, and their values."""
+    texts = [text for memory in memories for text in (memory.text, memory.value)]
+    edits = MemoryEvent.objects.filter(memory__in=memories, kind="edited")
+    texts += [text for data in edits.values_list("data", flat=True) for text in data.values()]
+    return texts
 
 
 @transaction.atomic
@@ -306,10 +328,15 @@ def _standing(memory: Memory) -> Standing:
 
 def _locked(memory: Memory) -> Memory:
     """The memory as it is now that its scope is locked. Raises MemoryRefused if it is gone."""
-    fresh = Memory.objects.get(pk=memory.pk)
-    if fresh.state == Memory.State.FORGOTTEN:
+    fresh = _unless_forgotten(memory)
+    if fresh is None:
         raise MemoryRefused("It has been forgotten.")
     return fresh
+
+
+def _unless_forgotten(memory: Memory) -> Memory | None:
+    standing = Memory.objects.exclude(state=Memory.State.FORGOTTEN)
+    return standing.select_related("scope__workspace").filter(pk=memory.pk).first()
 
 
 def _twin(memory: Memory) -> bool:
@@ -330,7 +357,7 @@ def _drawn_from(named: Sequence[Memory]) -> list[Memory]:
     newest = list(found)
     while newest:
         drawn = Memory.objects.filter(sources__origin__in=newest).exclude(pk__in=found)
-        drawn = drawn.exclude(state=Memory.State.FORGOTTEN).distinct()
+        drawn = drawn.exclude(state=Memory.State.FORGOTTEN).select_related("scope").distinct()
         newest = []
         for memory in drawn:
             found[memory.pk] = memory
