@@ -18,7 +18,17 @@ from django.db import InterfaceError, OperationalError, connection
 
 from orchestrator import episodes, execution, heartbeat, library, runtime, triggers
 from orchestrator.serving import counter
-from staff.actions import archive, documents, nodes, originals, outbox, planning, queue, recovery
+from staff.actions import (
+    archive,
+    documents,
+    nodes,
+    originals,
+    outbox,
+    planning,
+    queue,
+    recovery,
+    redaction,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +57,13 @@ def remember_goal(goal_id: int) -> None:
     if is_id(goal_id):
         episodes.keep(goal_id)
         outbox.settle(outbox.REMEMBER, goal_id)
+
+
+@shared_task
+def scrub(scope_id: int) -> None:
+    """Drop the dead rows that what was forgotten has left."""
+    redaction.scrub()
+    outbox.settle(outbox.SCRUB, scope_id)
 
 
 @shared_task

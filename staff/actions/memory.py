@@ -12,7 +12,7 @@ from typing import Literal
 
 from django.db import transaction
 
-from staff.actions import originals
+from staff.actions import originals, outbox
 from staff.actions.drafts import (
     Draft,
     MemoryChanged,
@@ -24,9 +24,11 @@ from staff.actions.drafts import (
     row_of,
 )
 from staff.actions.memory_write import Write
+from staff.actions.redaction import copies_of, redact
 from staff.domain import facts
 from staff.domain.facts import Standing
-from staff.models import Agent, Memory, MemoryUse, Scope, User, Workspace
+from staff.domain.redaction import Forgotten
+from staff.models import Agent, Memory, MemoryEvent, MemoryUse, Scope, User, Workspace
 from staff.recall import Recalled
 
 Outcome = Literal["new", "again", "superseding", "earlier", "quarantined", "forgotten"]
@@ -238,25 +240,43 @@ def pin(memory: Memory, *, by: str, is_pinned: bool = True) -> None:
 
 @transaction.atomic
 def forget(memories: Iterable[Memory], *, by: str) -> int:
-    """Purge memories of one scope and all that was drawn from them. Returns how many went.
+    """Purge memories of one scope, all that was drawn from them, and their copies. Returns how many
+    went.
 
-    Of documents, the passages go, and the files that hold their words. The rows stay as empty
-    husks, so that what points at them still can; words, vectors, postings, sources and the words
-    in events go. Hashes stay behind, so that the same is not learned again.
+    The rows stay as empty husks, so that what points at them still can; words, vectors, postings,
+    sources and the words in events go; of documents, the passages and the files that hold their
+    words. So do their words in whatever else the workspace holds: see `redaction`. Hashes stay
+    behind, so that the same is not learned again.
     """
     named = list(memories)
+    ids = {memory.pk for memory in named}
     if not named:
         return 0
     if len({memory.scope_id for memory in named}) > 1:
         raise MemoryRefused("Forget the memories of one scope at a time.")
-    write = Write.begin(named[0].scope, by)
-    named = _all_locked(named)
-    write.bury(*named)
-    going = _drawn_from(named)
+    going = _drawn_from(_all_fresh(named))
+    texts = _words_of(going)
+    going += copies_of(going, Forgotten(texts))
+    forgotten = Forgotten(texts, [memory.pk for memory in going])
+    redacted = redact(named[0].scope.workspace, forgotten)
     originals.let_go([memory.pk for memory in going])
-    write.purge(going)
-    write.end()
+    for scope_id in sorted({memory.scope_id for memory in going}):
+        there = [memory for memory in going if memory.scope_id == scope_id]
+        write = Write.begin(there[0].scope, by)
+        there = _unforgotten(there)
+        write.bury(*(memory for memory in there if memory.pk in ids))
+        write.purge(there, redacted=dict(redacted))
+        write.end()
+    outbox.nudge(outbox.SCRUB, named[0].scope_id)
     return len(going)
+
+
+def _words_of(memories: Sequence[Memory]) -> list[str]:
+    """What may stand nowhere any more: what they say and said before an edit, and their values."""
+    texts = [text for memory in memories for text in (memory.text, memory.value)]
+    edits = MemoryEvent.objects.filter(memory__in=memories, kind="edited")
+    texts += [text for data in edits.values_list("data", flat=True) for text in data.values()]
+    return texts
 
 
 @transaction.atomic
@@ -300,7 +320,7 @@ def note_cited(task_id: int, memory_ids: Collection[int]) -> None:
 def keep_both(one: Memory, other: Memory, *, by: str) -> None:
     """The boss says that two facts that are alike are about different things."""
     write = Write.begin(one.scope, by)
-    one, other = _all_locked(sorted((one, other), key=lambda memory: memory.pk))
+    one, other = _all_fresh(sorted((one, other), key=lambda memory: memory.pk))
     if one.scope_id != other.scope_id:
         raise MemoryRefused("They are not of one scope, so they are two anyway.")
     write.tell(one, "kept both", other=other.pk)
@@ -332,16 +352,22 @@ def _standing(memory: Memory) -> Standing:
 
 def _locked(memory: Memory) -> Memory:
     """The memory as it is now that its scope is locked. Raises MemoryRefused if it is gone."""
-    return _all_locked([memory])[0]
+    return _all_fresh([memory])[0]
 
 
-def _all_locked(memories: Sequence[Memory]) -> list[Memory]:
-    """`_locked`, of many."""
-    fresh = Memory.objects.in_bulk([memory.pk for memory in memories])
-    found = [fresh[memory.pk] for memory in memories if memory.pk in fresh]
-    if len(found) < len(memories) or any(m.state == Memory.State.FORGOTTEN for m in found):
+def _all_fresh(memories: Sequence[Memory]) -> list[Memory]:
+    """The memories as they are now. Raises MemoryRefused if one is gone."""
+    found = _unforgotten(memories)
+    if len(found) < len(memories):
         raise MemoryRefused("It has been forgotten.")
     return found
+
+
+def _unforgotten(memories: Sequence[Memory]) -> list[Memory]:
+    """Those that still stand, as they are now, in the given order."""
+    standing = Memory.objects.exclude(state=Memory.State.FORGOTTEN)
+    fresh = standing.select_related("scope__workspace").in_bulk([m.pk for m in memories])
+    return [fresh[memory.pk] for memory in memories if memory.pk in fresh]
 
 
 def _twin(memory: Memory) -> bool:
@@ -362,7 +388,7 @@ def _drawn_from(named: Sequence[Memory]) -> list[Memory]:
     newest = list(found)
     while newest:
         drawn = Memory.objects.filter(sources__origin__in=newest).exclude(pk__in=found)
-        drawn = drawn.exclude(state=Memory.State.FORGOTTEN).distinct()
+        drawn = drawn.exclude(state=Memory.State.FORGOTTEN).select_related("scope").distinct()
         newest = []
         for memory in drawn:
             found[memory.pk] = memory

@@ -141,7 +141,8 @@ class Write:
             ignore_conflicts=True,
         )
 
-    def purge(self, memories: Sequence[Memory]) -> None:
+    def purge(self, memories: Sequence[Memory], **data: Any) -> None:
+        """Empty the rows. data: told with it, and free of their words."""
         ids = [memory.pk for memory in memories]
         self.unindex(memories)
         MemorySource.objects.filter(memory__in=ids).delete()
@@ -159,7 +160,7 @@ class Write:
             content_hash="",
         )
         for memory in memories:
-            self.tell(memory, "forgotten")
+            self.tell(memory, "forgotten", **data)
 
     def index(self, memory: Memory, vectors: Vectors | None) -> None:
         """Put a saved memory into both indexes."""

@@ -15,6 +15,7 @@ from staff.actions import sql
 
 CHANNEL = "forestaff_nudge"
 REMEMBER = "remember_goal"  # something was said on a goal that is to be remembered
+SCRUB = "scrub"  # rows that hold forgotten words are dead: have the database drop them
 RESEND_S = 5  # doubled with each sending
 LONGEST_RESEND_S = 300
 NO_ROOM_S = 0.1  # until the relay looks again whether there is room for what is due

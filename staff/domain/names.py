@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from staff.domain.words import STOP_WORDS, fold, words
 
@@ -22,13 +22,26 @@ class Names:
         """The name's number; -1 for no name."""
         if not name:
             return -1
-        number = self._numbers.setdefault(name, len(self._numbers))
+        number = self._numbers.setdefault(name, len(self._parts))
         if number == len(self._parts):
             parts = frozenset(part for part in words(name) if len(part) > 1)
             self._parts.append(parts)
             for part in parts - STOP_WORDS:
                 self._holding.setdefault(part, set()).add(number)
         return number
+
+    def keep(self, numbers: Collection[int]) -> None:
+        """Forget the names with other numbers than these."""
+        kept = set(numbers)
+        gone = [name for name, number in self._numbers.items() if number not in kept]
+        for name in gone:
+            number = self._numbers.pop(name)
+            for part in self._parts[number]:
+                holding = self._holding.get(part, set())
+                holding.discard(number)
+                if not holding:
+                    self._holding.pop(part, None)
+            self._parts[number] = frozenset()
 
     def number(self, name: str) -> int:
         """The number of a name that was added; -1 for others."""

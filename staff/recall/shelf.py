@@ -139,6 +139,9 @@ class Shelf:
         self._rows[known] = rows[is_known]
         self._codes[known] = codes[is_known]
         self._append(rows[~is_known], codes[~is_known])
+        if (rows["state"] == STATES[Memory.State.FORGOTTEN]).any():
+            there = self.view.rows
+            self.names.keep(np.union1d(there["actor"], there["subject"]).tolist())
 
     def _row(self, values: tuple[Any, ...]) -> tuple[Any, ...]:
         identity, said, last, start, end, actor, subject, thread, kind, state, *rest = values

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from web.management.benches.memory import changes, isolation, quality, speed, writers
+from web.management.benches.memory import changes, forgetting, isolation, quality, speed, writers
 from web.management.benches.office import temporary_office
 
 Say = Callable[[str], None]
@@ -34,6 +34,7 @@ PARTS: dict[str, Callable[..., dict[str, Any]]] = {
     "quality": quality.run,
     "changes": changes.run,
     "isolation": isolation.run,
+    "forgetting": forgetting.run,
     "writers": writers.run,
     "speed": speed.run,
 }
