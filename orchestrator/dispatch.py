@@ -11,10 +11,11 @@ from typing import Any
 from django.conf import settings
 
 from orchestrator.agent.skills import load_skills
+from orchestrator.celery import app
 from orchestrator.intake import GivenFile, keeping
 from orchestrator.tools.folder import GoalFolder
-from staff.actions import control, goals, questions, tasks
-from staff.models import Approval, Goal, Plan, User, Workspace
+from staff.actions import control, goals, nodes, questions, tasks
+from staff.models import Approval, Goal, Node, Plan, User, Workspace
 
 
 def submit_goal(
@@ -94,3 +95,19 @@ __all__ = [
     "retry",
     "submit_goal",
 ]
+
+
+def tend_model(node: str, verb: str, model: str) -> bool:
+    """Ask a node to do something about one of its models. False if there is no such node.
+
+    verb: "load", "unload", "retry" (a file in quarantine), "pin" (load, and keep in memory, also
+          after a restart) or "unpin". The node says how it went with its heartbeats.
+    """
+    if verb in ("pin", "unpin"):
+        found = nodes.pin(node, model, is_pinned=verb == "pin")
+        verb = "load" if verb == "pin" else ""
+    else:
+        found = Node.objects.filter(name=node).exists()
+    if found and verb:
+        app.control.broadcast("tend_model", {"verb": verb, "model": model}, destination=[node])
+    return found

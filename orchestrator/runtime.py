@@ -185,7 +185,7 @@ def _shelf(path: Path) -> PrefixShelf | None:
     """Where this model's prefixes outlive a restart; None if the boss wants none of it."""
     if not settings.PREFIX_CACHE_MB:
         return None
-    identity = [hash_of(path), version("llama-cpp-python"), settings.GPU_LAYERS > 0]
+    identity = [hash_of(path), version("llama-cpp-python"), settings.GPU_LAYERS]
     return PrefixShelf(
         settings.DATA_DIR / "prefixes", json.dumps(identity), settings.PREFIX_CACHE_MB * 1_000_000
     )

@@ -270,15 +270,20 @@ def running_tasks(workspace: Workspace) -> QuerySet[Task]:
 
 
 def tokens_of(user: User, workspace: Workspace) -> QuerySet[ApiToken]:
-    """The user's API tokens that still let someone in."""
-    return ApiToken.objects.filter(user=user, workspace=workspace, revoked_at=None).order_by("-id")
+    """The user's API tokens that still let someone in, each with `used_today` of the models."""
+    mine = ApiToken.objects.filter(user=user, workspace=workspace, revoked_at=None)
+    return mine.annotate(used_today=_used_today()).order_by("-id")
 
 
 def tokens_used_today(token: ApiToken) -> int:
     """Of all language models; what came from the cache is not counted."""
+    return ApiToken.objects.annotate(used_today=_used_today()).get(pk=token.pk).used_today
+
+
+def _used_today() -> Coalesce:
     used = Sum(F("prompt_tokens") - F("cached_tokens") + F("completion_tokens"))
-    today = ModelUsage.objects.filter(token=token, day=datetime.now(UTC).date())
-    return today.aggregate(used=used)["used"] or 0
+    today = ModelUsage.objects.filter(token=OuterRef("pk"), day=datetime.now(UTC).date())
+    return Coalesce(Subquery(today.values("token").annotate(used=used).values("used")), 0)
 
 
 def routines_of(workspace: Workspace) -> QuerySet[Routine]:

@@ -1,7 +1,7 @@
 from django.contrib import admin
 from django.urls import include, path, re_path
 
-from web import pages
+from web import metrics, pages
 from web.agents import views as agents
 from web.failed import views as failed
 from web.goals import tasks
@@ -36,6 +36,7 @@ urlpatterns = [
     path("staff/hire", agents.hire, name="hire"),
     path("staff/<int:agent_id>", agents.member, name="member"),
     path("nodes", nodes.nodes, name="nodes"),
+    re_path(r"^nodes/(?P<node>[^/\x00]+)/models$", nodes.tend, name="tend-model"),
     re_path(r"^nodes/(?P<node>[^/\x00]+)/(?P<verb>[a-z]+)$", nodes.change, name="change-node"),
     path("routines", routines.routines, name="routines"),
     path("routines/new", routines.new, name="new-routine"),
@@ -63,6 +64,7 @@ urlpatterns = [
     path("sign-out", people.sign_out, name="sign-out"),
     path("enter/<str:secret>", people.enter, name="enter"),
     path("healthz", pages.healthz, name="healthz"),
+    path("metrics", metrics.metrics, name="metrics"),
     path("api/v1/", include("web.api.urls")),
     path("v1/models", openai.models, name="openai-models"),
     path("v1/chat/completions", openai.chat, name="openai-chat"),

@@ -108,7 +108,8 @@ class Entry:
         if not self.sources or not self.path.exists():
             return None
         self.path.unlink()
-        sidecar(self.path).unlink(missing_ok=True)
+        for beside in (sidecar(self.path), self.path.with_name(f"{self.path.name}.probe")):
+            beside.unlink(missing_ok=True)
         return self.path
 
 

@@ -17,6 +17,8 @@ cores.wait_briefly()
 
 import llama_cpp  # noqa: E402  OpenMP reads its settings when llama.cpp is loaded
 
+from orchestrator.inference.llamacpp import AUTO, usable_layers  # noqa: E402
+
 MAX_TOKENS = 512  # of one text; the rest of it is not read
 
 
@@ -27,10 +29,12 @@ class GgufEmbedder:
     Raises ModelUnavailable if the file cannot be loaded.
     """
 
-    def __init__(self, path: Path, *, name: str, threads: int | None = None, gpu_layers: int = 0):
+    def __init__(
+        self, path: Path, *, name: str, threads: int | None = None, gpu_layers: int = AUTO
+    ):
         self.name = name
         self._lock = threading.Lock()
-        self._threads, self._gpu_layers = threads or cores.usable_cores(), gpu_layers
+        self._threads, self._gpu_layers = threads or cores.usable_cores(), usable_layers(gpu_layers)
         self._model = self._load(path, llama_cpp.LLAMA_POOLING_TYPE_UNSPECIFIED)
         if int(self._model.pooling_type()) == llama_cpp.LLAMA_POOLING_TYPE_NONE:
             self._model.close()

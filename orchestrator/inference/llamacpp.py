@@ -39,6 +39,7 @@ import llama_cpp  # noqa: E402  OpenMP reads its settings when llama.cpp is load
 from llama_cpp.llama_chat_format import Jinja2ChatFormatter  # noqa: E402
 
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+AUTO, EVERY_LAYER = -1, 999
 _LEVEL_ERROR = 4  # ggml.h: GGML_LOG_LEVEL_ERROR
 _last_error: list[str] = []
 
@@ -59,6 +60,7 @@ class LlamaCppEngine:
     context_tokens: most tokens of one request; less if the model was trained on less. Each of
                     the sequences has so much room
     sequences:      answers that may run at once
+    gpu_layers:     AUTO puts all on a GPU if there is one
     shelf:          keeps prefixes that prompts have in common over a restart
     threads:        None for what this process may really use
     Raises ModelUnavailable if the file cannot be loaded or has no chat template.
@@ -72,7 +74,7 @@ class LlamaCppEngine:
         context_tokens: int = 4096,
         sequences: int = 8,
         threads: int | None = None,
-        gpu_layers: int = 0,
+        gpu_layers: int = AUTO,
         shelf: PrefixShelf | None = None,
     ):
         self.name = name
@@ -159,6 +161,7 @@ class LlamaWeights:
         self, path: Path, *, context_tokens: int, sequences: int, threads: int, gpu_layers: int
     ):
         _last_error.clear()
+        gpu_layers = usable_layers(gpu_layers)
         self._model = _load(path, gpu_layers)
         weakref.finalize(self, llama_cpp.llama_model_free, self._model)
         self._vocab = llama_cpp.llama_model_get_vocab(self._model)
@@ -339,6 +342,14 @@ class LlamaGrammar:
 
     def close(self) -> None:
         llama_cpp.llama_sampler_free(self._sampler)
+
+
+def usable_layers(wanted: int) -> int:
+    """Layers to put on a GPU: as wanted, or if that is AUTO, all that fit where llama.cpp was
+    built with a GPU back end and finds a device."""
+    if wanted != AUTO:
+        return wanted
+    return EVERY_LAYER if llama_cpp.llama_supports_gpu_offload() else 0
 
 
 def _load(path: Path, gpu_layers: int) -> Any:

@@ -84,7 +84,11 @@ class Counter:
                     self._stopping.wait(LOOK_S)
                     continue
                 found = self._broker.blpop(self._queues(), timeout=TAKE_S)
-                if found is not None:
+                if found is None:
+                    continue
+                if self._stopping.is_set():
+                    self._broker.lpush(*found)  # another node's, or our successor's
+                else:
                     self._begin(found[1])
             except RedisError as reason:
                 logger.warning("the broker is away: %s", reason)
@@ -170,6 +174,8 @@ class Counter:
         self._tell(each, done="stop", vectors=vectors.tolist(), usage=[tokens, 0, 0])
 
     def _tell(self, each: InHand, **news: Any) -> None:
+        if each.is_unwanted and not self._stopping.is_set():
+            return  # nobody is there to hear it
         key = news_of(each.order.id)
         with self._broker.pipeline(transaction=False) as pipe:
             pipe.rpush(key, json.dumps(news))

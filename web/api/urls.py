@@ -32,6 +32,9 @@ urlpatterns = [
     path(f"{TASK}/reassign", tasks.ReassignTask.as_view(), name="api-reassign-task"),
     path("dead-letters", tasks.DeadLetters.as_view(), name="api-dead-letters"),
     path("nodes", nodes.Nodes.as_view(), name="api-nodes"),
+    re_path(
+        r"^nodes/(?P<node>[^/\x00]+)/models$", nodes.NodeModels.as_view(), name="api-node-models"
+    ),
     re_path(r"^nodes/(?P<node>[^/\x00]+)$", nodes.OneNode.as_view(), name="api-node"),
     path("agents", agents.Agents.as_view(), name="api-agents"),
     path("agents/<int:agent_id>", agents.OneAgent.as_view(), name="api-agent"),

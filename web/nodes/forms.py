@@ -12,3 +12,12 @@ class SlotsForm(forms.Form):
     slots = forms.IntegerField(
         label=_("Tasks at once"), required=False, min_value=1, max_value=MAX_SLOTS
     )
+
+
+class ModelForm(forms.Form):
+    """What is to be done about a model."""
+
+    VERBS = ("load", "unload", "pin", "unpin", "retry")
+
+    model = forms.CharField(max_length=200)
+    verb = forms.ChoiceField(choices=[(verb, verb) for verb in VERBS])

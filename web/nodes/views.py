@@ -10,9 +10,10 @@ from django.shortcuts import redirect, render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
+from orchestrator import dispatch
 from staff import queries
 from staff.actions import nodes as actions
-from web.nodes.forms import SlotsForm
+from web.nodes.forms import ModelForm, SlotsForm
 from web.nodes.lookups import all_nodes
 from web.workspaces import managing
 
@@ -20,6 +21,14 @@ VERBS: dict[str, tuple[dict[str, bool], Any]] = {
     "drain": ({"is_draining": True}, _("%(node)s finishes what it has and takes no more.")),
     "resume": ({"is_draining": False}, _("%(node)s takes work again.")),
     "slots": ({}, _("%(node)s is set.")),
+}
+
+MODEL_VERBS = {
+    "load": _("%(model)s is being loaded."),
+    "unload": _("%(model)s is unloaded as soon as it is idle."),
+    "pin": _("%(model)s is kept in memory."),
+    "unpin": _("%(model)s may be unloaded when it is idle."),
+    "retry": _("%(model)s is tried again."),
 }
 
 
@@ -43,6 +52,21 @@ def change(request: HttpRequest, node: str, verb: str) -> HttpResponse:
     if not actions.limit(node, **(changes or form.cleaned_data)):
         raise Http404
     messages.success(request, said % {"node": node})
+    return redirect("nodes")
+
+
+@managing
+@require_POST
+def tend(request: HttpRequest, node: str) -> HttpResponse:
+    """Do what a button asks about one of the node's models."""
+    form = ModelForm(request.POST)
+    if not form.is_valid():
+        messages.error(request, _("That is no model of this node."))
+        return redirect("nodes")
+    verb, model = form.cleaned_data["verb"], form.cleaned_data["model"]
+    if not dispatch.tend_model(node, verb, model):
+        raise Http404
+    messages.success(request, MODEL_VERBS[verb] % {"model": model})
     return redirect("nodes")
 
 

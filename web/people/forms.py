@@ -31,6 +31,13 @@ class NewToken(forms.Form):
         required=False,
         help_text=_("Empty: it never expires."),
     )
+    daily_tokens = forms.IntegerField(
+        label=_("Model tokens a day"),
+        min_value=1,
+        max_value=2_000_000_000,
+        required=False,
+        help_text=_("For programs that use the models at /v1. Empty: no limit."),
+    )
 
     @property
     def expires_at(self):

@@ -62,6 +62,7 @@ def tokens(request: HttpRequest) -> HttpResponse:
             form.cleaned_data["name"],
             scope=form.cleaned_data["scope"],
             expires_at=form.expires_at,
+            daily_tokens=form.cleaned_data["daily_tokens"],
         )
         form = NewToken()
     mine = queries.tokens_of(request.user, request.workspace)

@@ -16,6 +16,7 @@ from typing import Any
 from orchestrator.inference import threads
 from orchestrator.inference.base import Message
 from orchestrator.inference.bench.contestants import ROOM, Locked, Ours, llama_server
+from orchestrator.inference.bench.growth import growth
 from orchestrator.inference.bench.workloads import AGENTS, Asked, Contestant, Sizes, Staff
 from orchestrator.inference.llamacpp import LlamaCppEngine
 from orchestrator.inference.shelf import PrefixShelf
@@ -55,6 +56,11 @@ def run(
         "warm_restart_ratio": warm_restart(path, name, Sizes.scaled(scale)),
         "batch_identity": identity(path, name, answered),
     }
+
+
+def endless(path: Path, name: str, minutes: float, *, scale: float = 1.0) -> dict[str, Any]:
+    """Eight streams for so long, and how much memory they have cost at the end."""
+    return growth(path, name, minutes, room=ROOM, sizes=Sizes.scaled(scale))
 
 
 class Bench:

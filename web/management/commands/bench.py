@@ -33,6 +33,9 @@ class Command(HouseCommand):
             "--model", action="append", help="may be given several times; default: the house's"
         )
         inference.add_argument("--scale", type=float, default=1.0, help="1.0 is the full figure")
+        inference.add_argument(
+            "--minutes", type=float, help="only eight endless streams, to see whether memory grows"
+        )
         inference.add_argument("--peer", type=Path, help="llama-server's binary, to compare with")
         invoices = benches.add_parser("invoices", help="the sample invoice goal in a running house")
         invoices.add_argument("--timeout", type=int, default=900, help="seconds")
@@ -63,18 +66,22 @@ class Command(HouseCommand):
         figures = {}
         for name in options["model"] or [default_model()]:
             try:
-                found = bench.run(
-                    model_path(name),
-                    name,
-                    scale=options["scale"],
-                    peer=options["peer"],
-                    say=self.stdout.write,
-                )
+                found = self.one_model(bench, name, options)
             except InferenceError as reason:
                 raise CommandError(str(reason)) from reason
             for key, value in found.items():
                 figures.setdefault(key, {})[name] = value
         return figures
+
+    def one_model(self, bench, name, options):
+        path, scale = model_path(name), options["scale"]
+        if options["minutes"]:
+            return bench.endless(path, name, options["minutes"], scale=scale)
+        return bench.run(path, name, scale=scale, peer=options["peer"], say=self.say)
+
+    def say(self, line):
+        self.stdout.write(line)
+        self.stdout.flush()
 
     def orchestration(self, options):
         become("orchestration", options["scale"])

@@ -143,8 +143,8 @@ class Command(BaseCommand):
         gpu = done.stdout.strip().endswith("True")
         layers = settings.GPU_LAYERS
         self.say(
-            not (layers and not gpu),
+            not (layers > 0 and not gpu),
             "device",
-            f"GPU, {layers} layers" if gpu and layers else "CPU",
+            f"GPU, {'all' if layers < 0 else layers} layers" if gpu and layers else "CPU",
             "llama.cpp was built without a GPU back end: see docs/gpu.md",
         )
