@@ -62,29 +62,46 @@ class SetEncoder(nn.Module):
 
 
 class ImageEncoder(nn.Module):
-    """A small convolutional network; the image becomes one token."""
+    """A small convolutional network that says what is there and where; the image is one token.
+
+    Where: each channel's centre of attention, exact to fractions of a pixel (spatial softmax).
+    Source: Finn et al. 2016, arXiv:1509.06113.
+    """
 
     def __init__(self, image: tuple[int, int, int], width: int, latent: int):
         super().__init__()
         channels, height, breadth = image
-        sizes = [channels, width // 4, width // 2, width, width]
-        layers: list[nn.Module] = []
-        for index, (inside, outside) in enumerate(zip(sizes, sizes[1:], strict=False)):
-            kernel = 5 if index == 0 else 3
-            layers += [
-                nn.Conv2d(inside, outside, kernel, stride=2, padding=kernel // 2),
-                nn.BatchNorm2d(outside),
-                nn.SiLU(),
-            ]
-            height, breadth = (height + 1) // 2, (breadth + 1) // 2
-        self.look = nn.Sequential(*layers, nn.Flatten())
-        self.wide = nn.Linear(sizes[-1] * height * breadth, 4 * width)
+        fine = width // 4
+        self.look = nn.Sequential(
+            *_convolution(channels, fine // 2, 5, 2), *_convolution(fine // 2, fine, 3, 1)
+        )
+        self.summary = nn.Sequential(
+            *_convolution(fine, fine, 3, 2), *_convolution(fine, fine, 3, 2), nn.Flatten()
+        )
+        self.sharpness = nn.Parameter(torch.full((fine, 1), 2.0))
+        half = ((height + 1) // 2, (breadth + 1) // 2)
+        rows, columns = (torch.linspace(-1, 1, size) for size in half)
+        places = torch.stack(torch.meshgrid(rows, columns, indexing="ij"), -1).flatten(0, 1)
+        self.register_buffer("places", places, persistent=False)
+        coarse = ((half[0] + 3) // 4) * ((half[1] + 3) // 4)
+        self.wide = nn.Linear(fine * (coarse + 2), 4 * width)
         self.project = Projector(4 * width, latent)
 
     def forward(self, images: Tensor) -> Tensor:
         """images: (B, C, H, W) uint8; returns (B, 1, D)."""
-        flat = functional.silu(self.wide(self.look(images.float() / 255)))[:, None]
+        looked = self.look(images.float() / 255)
+        attention = torch.softmax(looked.flatten(2) * self.sharpness, -1)
+        where = (attention @ self.places).flatten(1)
+        flat = functional.silu(self.wide(torch.cat([self.summary(looked), where], 1)))[:, None]
         return self.project(flat, flat.new_ones(flat.shape[:2]))
+
+
+def _convolution(inside: int, outside: int, kernel: int, stride: int) -> list[nn.Module]:
+    return [
+        nn.Conv2d(inside, outside, kernel, stride, padding=kernel // 2),
+        nn.BatchNorm2d(outside),
+        nn.SiLU(),
+    ]
 
 
 class Projector(nn.Module):

@@ -40,7 +40,7 @@ class Reach(nn.Module):
     def __init__(self, latent: int, width: int, action: int = 0):
         super().__init__()
         self.pair = nn.Sequential(
-            nn.Linear(2 * latent + action, width), nn.LayerNorm(width), nn.SiLU()
+            nn.Linear(3 * latent + action, width), nn.LayerNorm(width), nn.SiLU()
         )
         self.mix = nn.TransformerEncoderLayer(
             width, 4, 2 * width, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
@@ -53,7 +53,8 @@ class Reach(nn.Module):
         self, z: Tensor, goal: Tensor, mask: Tensor, action: Tensor | None = None
     ) -> Tensor:
         """z, goal: (..., N, D); mask: (..., N); returns (...) steps."""
-        parts = [z, goal.expand_as(z)] + ([] if action is None else [action])
+        goal = goal.expand_as(z)
+        parts = [z, goal, z * goal] + ([] if action is None else [action])
         pairs = self.pair(torch.cat(parts, -1))
         tokens = pairs.flatten(0, -3)
         flat_mask = mask.expand(z.shape[:-1]).reshape(tokens.shape[:-1])

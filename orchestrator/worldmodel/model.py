@@ -38,6 +38,7 @@ class ModelConfig:
     predictor_width: int = 128
     predictor_blocks: int = 3
     head_width: int = 128
+    judges: bool = False  # a value of actions that needs no prediction: the supervised control
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class WorldModel(nn.Module):
         )
         self.readout = None if spec.image else Readout(spec, c.latent)
         self.reach = Reach(c.latent, c.head_width)
+        self.judge = Reach(c.latent, c.head_width, c.action_width) if c.judges else None
         self.inverse = InverseDynamics(spec, c.latent, c.head_width)
         self.outcomes = (
             Outcomes(spec, c.latent, c.action_width, c.head_width) if spec.outcomes else None

@@ -26,7 +26,6 @@ class TrainConfig:
     """Everything that decides a run beside the data and the model; weights are of losses.
 
     regulariser: what keeps latents from collapsing; "none" is a control
-    predicts:    False is the supervised control: no prediction at all, only values of actions
     """
 
     seed: int = 0
@@ -37,6 +36,7 @@ class TrainConfig:
     reach_batch: int = 256
     reach_rate: float = 1e-3
     reach_hops: int = 1
+    walked: float = 0.4  # share of the second stage that learns from walks alone
     optimism: float = 0.9
     farthest_steps: float = 60.0
     keep: float = 0.8  # share of the samples that each ensemble member learns from
@@ -48,7 +48,6 @@ class TrainConfig:
     inverse: float = 0.5
     facts: float = 1.0
     outcomes: float = 0.5
-    predicts: bool = True
 
 
 @dataclass
@@ -68,8 +67,11 @@ def train(
     """Train in place, on one thread's random numbers; the same inputs give the same model."""
     started = time.monotonic()
     generator = torch.Generator().manual_seed(config.seed)
-    last = learn_to_predict(model, replay, config, generator, say)
-    last |= learn_to_reach(model, replay, config, generator, say)
+    if model.judge is not None:
+        last = learn_to_judge(model, replay, config, generator, say)
+    else:
+        last = learn_to_predict(model, replay, config, generator, say)
+        last |= learn_to_reach(model, replay, config, generator, say)
     model.eval()
     return Report(time.monotonic() - started, last)
 
@@ -80,9 +82,9 @@ def learn_to_predict(
     """Stage one: encoder, predictor, readout, inverse dynamics and outcomes together."""
     model.train()
     slow = copy.deepcopy(model.encoder) if config.batch < SMALL_BATCH else None
-    step_of = _optimiser(model, config.rate, config.steps if config.predicts else 0)
+    step_of = _optimiser(model, config.rate, config.steps)
     values: dict[str, Tensor] = {}
-    for step in range(config.steps if config.predicts else 0):
+    for step in range(config.steps):
         frames = replay.draw(config.batch, 2)
         values = prediction_losses(model, replay, frames, config, generator, slow)
         step_of(sum(values.values()))
@@ -187,31 +189,67 @@ def learn_to_reach(
     step_of = _optimiser(model.reach, config.reach_rate, config.reach_steps)
     value = torch.zeros(())
     for step in range(config.reach_steps):
-        value = reach_loss(model, replay, look, slow, config)
+        walked = step < config.reach_steps * config.walked
+        value = reach_loss(model, replay, look, slow, config, walked)
         step_of(value)
-        _follow(slow, model.reach, 0.98)
+        _follow(slow, model.reach, 0.0 if walked else 0.97)
         if step % 250 == 0:
             say(f"reach {step}/{config.reach_steps}: {value.item():.3f}")
     return {"reach": value.item()}
 
 
+def learn_to_judge(
+    model: WorldModel, replay: Replay, config: TrainConfig, generator: torch.Generator, say: Progress
+) -> dict[str, float]:
+    """The supervised control: steps-to-go of (what is seen, action, goal) by hindsight alone."""
+    assert model.judge is not None
+    model.train()
+    step_of = _optimiser(model, config.rate, config.steps)
+    loss = torch.zeros(())
+    for step in range(config.steps):
+        frames = replay.draw(config.batch, 1)
+        goals, steps = replay.later(frames)
+        sets = [replay.observe(frames), replay.world.hindsight(replay.observe(goals), replay.rng)]
+        tokens = len(sets[0]) if isinstance(sets[0], TokenSet) else 1
+        identity = model.identities(len(frames), tokens, generator)
+        now, goal = (model.encode(one, identity) for one in sets)
+        action = model.action_encoder(now.z, _actions(model, replay, frames))
+        left = torch.as_tensor(~replay.world.reached(*sets))
+        said = model.judge(now.z, goal.z, goal.mask, action)[left]
+        loss = losses.reachability(said, torch.from_numpy(steps).float()[left], config.optimism)
+        step_of(loss)
+        if step % 100 == 0:
+            say(f"judge {step}/{config.steps}: {loss.item():.3f}")
+    return {"judge": loss.item()}
+
+
 def reach_loss(
-    model: WorldModel, replay: Replay, look: Looks, slow: torch.nn.Module, config: TrainConfig
+    model: WorldModel,
+    replay: Replay,
+    look: Looks,
+    slow: torch.nn.Module,
+    config: TrainConfig,
+    walked: bool,
 ) -> Tensor:
-    """Half of the goals lie later in the same walk, half anywhere in the same setting."""
+    """First only what walks did reach; then half of the goals lie anywhere in the same setting.
+
+    Forecasts are only built on once walks have made them too high: coming down is quick, since a
+    shorter way is proof; from zero they would have to creep up step by step.
+    """
     hops = int(replay.rng.integers(1, config.reach_hops + 1))
     frames = replay.draw(config.reach_batch, hops)
     goals, steps = replay.later(frames)
-    half = len(frames) // 2
+    half = len(frames) if walked else len(frames) // 2
     goals[half:] = replay.elsewhere(frames[half:])
     known = torch.from_numpy(np.where(np.arange(len(frames)) < half, steps, np.inf)).float()
     now, after, goal, there, there_after = look(frames, frames + hops, goals)
     with torch.no_grad():
         forecast = hops + slow(after.z, goal.z, goal.mask)
-        target = torch.where(there_after, torch.tensor(float(hops)), forecast)
-        target = torch.minimum(target, known).clamp(max=config.farthest_steps)
-        target = torch.where(there, torch.zeros(()), target)
-    return losses.reachability(model.reach(now.z, goal.z, goal.mask), target, config.optimism)
+        target = known if walked else torch.minimum(forecast, known)
+        target = torch.where(there_after, target.clamp(max=hops), target).clamp(max=config.farthest_steps)
+    left = ~there  # where the goal holds already there is nothing to tell: planners see that
+    said = model.reach(now.z[left], goal.z[left], goal.mask[left])
+    return losses.reachability(said, target[left], config.optimism)
 
 
 class Looks:
@@ -222,9 +260,9 @@ class Looks:
         self.all: Tensor | None = None
         if model.spec.image:
             frames = np.arange(len(replay.states))
+            parts = np.array_split(frames, len(frames) // 256 + 1)
             with torch.no_grad():
-                parts = [model.encode(replay.observe(p)).z for p in np.array_split(frames, len(frames) // 256 + 1)]
-            self.all = torch.cat(parts)
+                self.all = torch.cat([model.encode(replay.observe(part)).z for part in parts])
 
     @torch.no_grad()
     def __call__(
@@ -233,9 +271,8 @@ class Looks:
         """(now, after, goal, whether it holds now, whether it holds after)."""
         world = self.replay.world
         if self.all is not None:
-            parts = [Seen(z, z.new_ones(z.shape[:2])) for z in (self.all[i] for i in (frames, after, goals))]
-            states = [[self.replay.states[i] for i in part] for part in (frames, after, goals)]
-            there, there_after = (world.together(s, states[2]) for s in states[:2])
+            parts = [Seen(z, z.new_ones(z.shape[:2])) for z in self.all[np.stack([frames, after, goals])]]
+            there, there_after = frames == goals, after == goals
         else:
             sets = [self.replay.observe(part) for part in (frames, after, goals)]
             sets[2] = world.hindsight(sets[2], self.replay.rng)
