@@ -73,16 +73,19 @@ class InverseDynamics(nn.Module):
         super().__init__()
         self.token = nn.Sequential(nn.Linear(2 * latent, width), nn.SiLU(), nn.Linear(width, width))
         self.kind = nn.Linear(width, max(1, len(spec.actions)))
-        self.pointers = nn.Linear(width, spec.pointers)
-        self.values = nn.Linear(width, spec.action_size)
+        self.pointers = nn.Linear(width, spec.pointers) if spec.pointers else None
+        self.values = nn.Linear(width, spec.action_size) if spec.action_size else None
 
     def forward(self, z: Tensor, after: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Logits of kinds (B, K) and pointers (B, P, N), and values (B, A)."""
         tokens = functional.silu(self.token(torch.cat([z, after], -1)))
         weight = mask.unsqueeze(-1)
         pooled = (tokens * weight).sum(-2) / weight.sum(-2)
-        pointers = self.pointers(tokens).masked_fill(weight < 0.5, -1e4).transpose(-1, -2)
-        return self.kind(pooled), pointers, self.values(pooled)
+        pointers = tokens.new_zeros(*tokens.shape[:-1], 0)
+        if self.pointers is not None:
+            pointers = self.pointers(tokens).masked_fill(weight < 0.5, -1e4)
+        values = pooled.new_zeros(len(pooled), 0) if self.values is None else self.values(pooled)
+        return self.kind(pooled), pointers.transpose(-1, -2), values
 
 
 class Outcomes(nn.Module):
