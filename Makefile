@@ -2,7 +2,7 @@
 PYTHON ?= python3
 RUN = .venv/bin/python
 
-.PHONY: up test check bench install install-dev test-model clean
+.PHONY: up test check bench install install-dev worldmodel test-model clean
 
 up: install
 	@exec $(RUN) -m deploy.up
@@ -22,6 +22,9 @@ bench: install
 
 install:
 	@$(PYTHON) deploy/install.py
+
+worldmodel:
+	@$(PYTHON) deploy/install.py --worldmodel
 
 install-dev:
 	@$(PYTHON) deploy/install.py --dev

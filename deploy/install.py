@@ -1,6 +1,7 @@
 """Set up `.venv`: everything from wheels at once, llama.cpp compiled meanwhile.
 
-Run by make with the system's Python: `python3 deploy/install.py [--dev]`. A stamp file makes the
+Run by make with the system's Python: `python3 deploy/install.py [--dev] [--worldmodel]`; the tests
+need the world model's PyTorch, so --dev brings it. A stamp file makes the
 second run a matter of milliseconds.
 """
 
@@ -34,7 +35,8 @@ def say(text: str) -> None:
 
 
 def main() -> int:
-    groups = ["dev"] if "--dev" in sys.argv else []
+    groups = ["worldmodel"] if {"--dev", "--worldmodel"} & set(sys.argv) else []
+    groups += ["dev"] if "--dev" in sys.argv else []
     try:
         install(groups)
     except CannotInstall as reason:
@@ -46,9 +48,11 @@ def main() -> int:
 def install(groups: list[str]) -> None:
     if sys.version_info < (3, 11):
         raise CannotInstall(f"Python 3.11 or newer is needed; this is {sys.version.split()[0]}.")
-    stamp = VENV / f".installed-{'dev' if groups else 'base'}"
+    kinds = ["base", "worldmodel", "dev"]  # each holds what stands before it
+    kind = kinds[len(groups)]
     wanted = fingerprint()
-    if any(s.exists() and s.read_text() == wanted for s in {stamp, VENV / ".installed-dev"}):
+    stamps = [VENV / f".installed-{better}" for better in kinds[kinds.index(kind) :]]
+    if any(stamp.exists() and stamp.read_text() == wanted for stamp in stamps):
         return
     started = time.monotonic()
     make_venv()
@@ -61,7 +65,7 @@ def install(groups: list[str]) -> None:
         build.finish()
         pip("install", "--find-links", str(build.wheels), llama_requirement())
         shutil.rmtree(build.wheels, ignore_errors=True)
-    stamp.write_text(wanted)
+    stamps[0].write_text(wanted)
     say(f"installed in {time.monotonic() - started:.0f} s")
 
 

@@ -17,6 +17,7 @@ from staff.models import Goal
 from web.management.benches import memory as memory_bench
 from web.management.benches.histories import FAMILIES
 from web.management.commands.goal import elapsed_s, expand, given_file
+from web.management.commands.worldmodel import TORCH_MISSING
 from web.management.house import HouseCommand, find_user, find_workspace
 
 SAMPLES = settings.BASE_DIR / "web" / "samples"
@@ -45,6 +46,11 @@ class Command(HouseCommand):
         orchestration.add_argument("--scale", default="1.0", help="1.0 is the full figure")
         pages = benches.add_parser("pages", help="pages of very many goals; needs no `make up`")
         pages.add_argument("--scale", default="1.0", help="1.0 is 50,000 goals, a million events")
+        worldmodel = benches.add_parser("worldmodel", help="a benchmark world; needs no house")
+        worldmodel.add_argument("world", choices=["tworooms", "blocksworld"])
+        worldmodel.add_argument("--problems", help="a folder of PDDL files; default: made ones")
+        worldmodel.add_argument("--seeds", type=int, default=3)
+        worldmodel.add_argument("--scale", type=float, default=1.0, help="below 1: shorter")
         memory = benches.add_parser("memory", help="recall, speed, isolation; needs no house")
         memory.add_argument(
             "--part", action="append", choices=list(memory_bench.PARTS), help="default: all"
@@ -88,6 +94,20 @@ class Command(HouseCommand):
 
     def pages(self, options):
         become("pages", options["scale"])
+
+    def worldmodel(self, options):
+        try:
+            from orchestrator.worldmodel import bench
+            from orchestrator.worldmodel.base import WorldModelError
+        except ImportError as reason:
+            raise CommandError(TORCH_MISSING) from reason
+        folder = Path(options["problems"]) if options["problems"] else None
+        try:
+            return bench.run(
+                options["world"], self.stderr.write, options["seeds"], options["scale"], folder
+            )
+        except WorldModelError as reason:
+            raise CommandError(str(reason)) from reason
 
     def memory(self, options):
         return memory_bench.run(

@@ -1,0 +1,1 @@
+"""The worlds by name; each is only an adapter."""
