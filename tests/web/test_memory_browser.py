@@ -46,6 +46,7 @@ def test_a_document_from_the_drop_zone_to_forgetting(page, boss):
     page.goto("/memory")
     shots(page, "memory-empty")
     page.click("text=Add documents")
+    page.wait_for_url("**/memory/documents")  # loaded, its script as well
     content = base64.b64encode(papers.pdf()).decode()
     page.evaluate(DROP, ["handbook.pdf", content])
     page.wait_for_selector("[data-file-list] li:has-text('handbook.pdf')")
