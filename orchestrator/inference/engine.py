@@ -187,9 +187,22 @@ class Engine:
                 self._leave(job)
 
     def _step(self) -> None:
-        shares = self._shares()
+        """One token of every running answer together, then a piece of each prompt by itself.
+
+        llama.cpp would part them anyway, since sequences have buffers of their own. Parted here, a
+        request's tokens are computed in the same way whoever runs beside it.
+        """
+        running = [(job, 1) for job in self._live if job.running]
+        running.sort(key=lambda share: share[0].slot.number)  # so that llama.cpp joins them
+        prompts = self._prompt_shares(beside=bool(running))
+        for shares in [running, *([share] for share in prompts)]:
+            if shares:
+                self._compute(shares)
+
+    def _compute(self, shares: list[tuple[Job, int]]) -> None:
+        """Compute so many pending tokens of each job, and sample where that was all of them."""
         batch = [entry for job, length in shares for entry in job.entries(length)]
-        decoded = sum(job.running for job in self._live)
+        decoded = sum(job.running for job, _ in shares)
         started_at = time.monotonic()
         self._weights.decode(batch)
         self.stats.stepped(decoded, len(batch) - decoded, time.monotonic() - started_at)
@@ -201,20 +214,21 @@ class Engine:
             if not job.pending:
                 self._sample(job, self._weights.logits(row))
 
-    def _shares(self) -> list[tuple[Job, int]]:
-        """How many pending tokens of each live job this step computes: running answers first.
+    def _prompt_shares(self, *, beside: bool) -> list[tuple[Job, int]]:
+        """How many pending tokens of each prompt this step computes, first come first served.
 
-        In the order of their sequences, which llama.cpp then takes through the weights together.
+        A last token is not left over by itself: one alone is rounded otherwise than one of many.
         """
-        running = [job for job in self._live if job.running]
-        budget = self._chunk() if running else CHUNK
-        shares = [(job, 1) for job in running]
+        budget = self._chunk() if beside else CHUNK
+        shares = []
         for job in self._live:
-            if not job.running and budget:
-                length = min(len(job.pending), budget)
-                shares.append((job, length))
-                budget -= length
-        return sorted(shares, key=lambda share: share[0].slot.number)
+            if job.running or budget < 2:
+                continue
+            left = len(job.pending)
+            length = min(left, budget)
+            shares.append((job, length - 1 if left - length == 1 and length > 2 else length))
+            budget -= length
+        return shares
 
     def _chunk(self) -> int:
         """Prompt tokens that may go in beside running answers: as many as take STALL_S."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
 
+LEFT = 2  # tokens of a prompt that are computed in any case
 WORTH_WAITING = 32  # tokens that another slot will have computed soon: wait and copy them
 WORTH_KEEPING = 64  # a tail shorter than this is dropped rather than another slot's tokens
 WORTH_SHELVING = 128  # a prefix of so many tokens that prompts have in common outlives a restart
@@ -81,14 +82,15 @@ class Sequences:
     def take(self, prompt: Sequence[int]) -> Slot | None:
         """A live slot that holds the longest known prefix of `prompt`, or None: not now.
 
-        The last token of the prompt is always left to compute, since its logits are needed. None
+        The last two tokens of the prompt are always left to compute: the logits after the last are
+        needed, and a token alone is rounded otherwise than one of many. None
         means that every slot is live, or that a live slot is about to compute a longer prefix of
         this prompt.
         """
         idle = sorted((s for s in self.slots if not s.live), key=lambda s: (s.used_at, s.number))
         if not idle:
             return None
-        known = prompt[:-1]
+        known = prompt[:-LEFT]
         donor, shared = self._donor(known)
         if self._soon(known) - shared >= WORTH_WAITING:
             return None

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import llama_cpp
 
 from orchestrator.inference import threads
 from orchestrator.inference.base import ChatRequest, InferenceError, Message
@@ -44,6 +43,8 @@ class Locked:
     name = "locked"
 
     def __init__(self, path: Path, ends: list[int], gpu_layers: int = 0):
+        import llama_cpp  # not before our own module has told OpenMP how to wait
+
         self._llama: Any = llama_cpp.Llama(
             str(path),
             n_ctx=ROOM,

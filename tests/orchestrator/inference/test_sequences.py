@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.inference.sequences import WORTH_SHELVING, Sequences, Slot, common_prefix
+from orchestrator.inference.sequences import LEFT, WORTH_SHELVING, Sequences, Slot, common_prefix
 
 
 class Cache:
@@ -69,25 +69,25 @@ def serve(
     return cached
 
 
-def test_a_prompt_seen_before_is_computed_from_its_last_token_only():
+def test_of_a_prompt_seen_before_only_the_end_is_computed():
     sequences, cache = house()
     assert serve(sequences, cache, [1, 2, 3, 4]) == 0
-    assert serve(sequences, cache, [1, 2, 3, 4]) == 3
+    assert serve(sequences, cache, [1, 2, 3, 4]) == 4 - LEFT
 
 
 def test_a_conversation_goes_on_in_its_slot():
     sequences, cache = house()
     serve(sequences, cache, [1, 2, 3], [4, 5])
-    assert serve(sequences, cache, [1, 2, 3, 4, 5, 6]) == 5
-    assert cache.held == [[1, 2, 3, 4, 5, 6], [], []]
+    assert serve(sequences, cache, [1, 2, 3, 4, 5, 6, 7]) == 5
+    assert cache.held == [[1, 2, 3, 4, 5, 6, 7], [], []]
 
 
 def test_a_shared_beginning_is_copied_and_both_endings_stay():
     sequences, cache = house()
     serve(sequences, cache, [1, 2, 3, 10, 11])
     assert serve(sequences, cache, [1, 2, 3, 20, 21]) == 3
-    assert serve(sequences, cache, [1, 2, 3, 10, 11, 12]) == 5
-    assert serve(sequences, cache, [1, 2, 3, 20, 21, 22]) == 5
+    assert serve(sequences, cache, [1, 2, 3, 10, 11, 12, 13]) == 5
+    assert serve(sequences, cache, [1, 2, 3, 20, 21, 22, 23]) == 5
 
 
 def test_a_live_slot_lends_its_prefix():
@@ -95,7 +95,7 @@ def test_a_live_slot_lends_its_prefix():
     first = sequences.take([1, 2, 3, 4])
     assert first is not None
     compute(sequences, cache, first, [1, 2, 3, 4])
-    second = sequences.take([1, 2, 3, 9])
+    second = sequences.take([1, 2, 3, 9, 9])
     assert second is not None and second is not first
     assert second.tokens == [1, 2, 3]
 
@@ -110,7 +110,7 @@ def test_samples_of_one_prompt_wait_until_it_is_computed():
     assert other is not None, "an unrelated prompt need not wait"
     compute(sequences, cache, first, prompt)
     second = sequences.take(prompt)
-    assert second is not None and len(second.tokens) == 99
+    assert second is not None and len(second.tokens) == 100 - LEFT
 
 
 def test_the_least_recently_used_slot_makes_room():
@@ -119,7 +119,7 @@ def test_the_least_recently_used_slot_makes_room():
     serve(sequences, cache, list(range(200, 209)))
     serve(sequences, cache, list(range(100, 110)))  # used again
     serve(sequences, cache, list(range(50, 60)))
-    assert serve(sequences, cache, list(range(100, 110))) == 9
+    assert serve(sequences, cache, list(range(100, 110))) == 10 - LEFT
     assert serve(sequences, cache, list(range(200, 209))) == 0
 
 
@@ -138,7 +138,7 @@ def test_a_conversation_whose_answer_reads_differently_as_text_keeps_its_slot():
     serve(sequences, cache, one, [250, 251, 252])
     serve(sequences, cache, other)
     assert serve(sequences, cache, [*one, 250, 99, 7, 8]) == 101
-    assert serve(sequences, cache, other) == 49, "nobody else had to make room"
+    assert serve(sequences, cache, other) == 50 - LEFT, "nobody else had to make room"
 
 
 def test_a_prefix_that_was_shared_outlives_the_process():
