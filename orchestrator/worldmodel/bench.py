@@ -39,6 +39,7 @@ from orchestrator.worldmodel.worlds import tworooms as rooms
 
 Say = Callable[[str], None]
 MOST_BLOCK_STEPS = 60
+MOST_PLANS = 5  # searches a problem; a plan is made again only when something else happened
 
 
 class Tally:
@@ -123,14 +124,10 @@ def run_blocksworld(say: Say, seeds: int, scale: float, folder: Path | None) -> 
             less, _ = trained(other, seed, say)
             latents.setdefault(name, []).append(latent_figures(less, recipe.held_out(seed)))
             _attempt(tallies, name, less, given, seed, block_ways(less, seed)["planned"])
-        judge = dataclasses.replace(
-            recipe, model=dataclasses.replace(recipe.model, judges=True)
-        )
+        judge = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, judges=True))
         supervised, _ = trained(judge, seed, say)
-        _attempt(
-            tallies, "supervised_only", supervised, given, seed,
-            lambda world, m=supervised: greedy(m, world, supervised=True),
-        )  # fmt: skip
+        way = judging(supervised)
+        _attempt(tallies, "supervised_only", supervised, given, seed, way)
         say(f"seed {seed}: " + ", ".join(f"{n} {t.by_seed[-1]:.0%}" for n, t in tallies.items()))
     lengths = [blocks.shortest(problem) for problem in given]
     planned = tallies["planned"]
@@ -169,11 +166,16 @@ def block_ways(model: WorldModel, seed: int) -> dict[str, Callable[[Any], Choose
         "greedy": lambda world: greedy(model, world),
         "random": lambda world: wandering(world, seed),
     }
-    small = dataclasses.replace(config, calls=1024)  # they do not arrive; more would only take time
+    small = dataclasses.replace(config, calls=512)  # they do not arrive; more would only take time
     for name, control in CONTROLS.items():
         tampered = control(model, generator)
         ways[name] = lambda world, t=tampered: searching(model, world, small, t)  # type: ignore[misc]
     return ways
+
+
+def judging(model: WorldModel) -> Callable[[Any], Choose]:
+    """Acting by the value of actions, without imagining anything."""
+    return lambda world: greedy(model, world, supervised=True)
 
 
 def in_disguise(problem: pddl.Problem, rng: np.random.Generator) -> pddl.Problem:
@@ -195,7 +197,9 @@ def _attempt(
     for problem in given:
         world = blocks.Blocksworld(problem.objects)
         task = Task(world, blocks.plain(problem.start), blocks.plain(problem.goal))
-        runs.append(drive(model, task, seed, way(world), MOST_BLOCK_STEPS))
+        thinks = name not in ("greedy", "random", "supervised_only")  # those look one step ahead
+        plans = MOST_PLANS if thinks else MOST_BLOCK_STEPS
+        runs.append(drive(model, task, seed, way(world), MOST_BLOCK_STEPS, plans))
     tallies.setdefault(name, Tally()).add(runs)
 
 

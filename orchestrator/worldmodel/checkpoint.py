@@ -86,7 +86,7 @@ def read_card(folder: Path) -> dict[str, Any]:
 
 
 def _spec(raw: Mapping[str, Any]) -> WorldSpec:
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in raw.items()}
     values["actions"] = tuple(ActionKind(**kind) for kind in raw["actions"])
     names = {field.name for field in dataclasses.fields(WorldSpec)}
     return WorldSpec(**{name: value for name, value in values.items() if name in names})

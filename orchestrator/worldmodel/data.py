@@ -86,9 +86,7 @@ def _episode(line: str, where: str) -> Episode:
         states = raw["states"]
         if len(states) != len(actions) + 1:
             raise ValueError(f"{len(states)} states around {len(actions)} actions")
-        return Episode(
-            raw["family"], raw["setting"], states, actions, raw["outcomes"], raw["at"]
-        )
+        return Episode(raw["family"], raw["setting"], states, actions, raw["outcomes"], raw["at"])
     except (ValueError, KeyError, TypeError) as reason:
         raise WorldModelError(f"{where}: not an episode ({reason}); export it again") from reason
 
@@ -171,7 +169,7 @@ class Replay:
         return np.concatenate([self.rng.choice(newest, half), self.rng.choice(fit, count - half)])
 
     def later(self, frames: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(goal frames, steps until then): anything later in the same episode, near ones oftener."""
+        """(goal frames, steps until then): later in the same episode, near ones oftener."""
         room = self.last[frames] - frames
         steps = np.ceil(room * self.rng.random(len(frames)) ** 2).astype(int).clip(1)
         steps = np.minimum(steps, room)

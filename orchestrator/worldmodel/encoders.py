@@ -6,6 +6,8 @@ names: each gets a random identity for as long as a problem lasts, and links are
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -82,6 +84,7 @@ class ImageEncoder(nn.Module):
         half = ((height + 1) // 2, (breadth + 1) // 2)
         rows, columns = (torch.linspace(-1, 1, size) for size in half)
         places = torch.stack(torch.meshgrid(rows, columns, indexing="ij"), -1).flatten(0, 1)
+        self.places: Tensor
         self.register_buffer("places", places, persistent=False)
         coarse = ((half[0] + 3) // 4) * ((half[1] + 3) // 4)
         self.wide = nn.Linear(fine * (coarse + 2), 4 * width)
@@ -160,7 +163,7 @@ class Actions:
     def __init__(self, kinds: Tensor, pointers: Tensor, values: Tensor):
         self.kinds, self.pointers, self.values = kinds, pointers, values
 
-    def take(self, index: Tensor | slice | tuple[slice | int, ...]) -> Actions:
+    def take(self, index: Any) -> Actions:
         return Actions(self.kinds[index], self.pointers[index], self.values[index])
 
     def spread(self, members: int) -> Actions:

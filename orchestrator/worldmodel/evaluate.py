@@ -151,7 +151,14 @@ class Run:
 Choose = Callable[[Seen, Seen, Any, Any], list[tuple[Action, Any]]]
 
 
-def drive(model: WorldModel, task: Task, seed: int, choose: Choose, most_steps: int) -> Run:
+def drive(
+    model: WorldModel,
+    task: Task,
+    seed: int,
+    choose: Choose,
+    most_steps: int,
+    most_plans: int = 1000,
+) -> Run:
     """Carry out what `choose` says until the goal holds; ask again when a place was not foreseen.
 
     choose(now, goal, seen, goal_seen) returns actions, each with the place it should lead to or
@@ -173,6 +180,8 @@ def drive(model: WorldModel, task: Task, seed: int, choose: Choose, most_steps: 
         if world.reached(seen, goal_seen)[0]:
             return Run(True, steps, seconds, plans)
         if steps >= most_steps:
+            break
+        if not todo and plans == most_plans:
             break
         if not todo:
             started = time.perf_counter()
@@ -203,7 +212,7 @@ def searching(
 
 
 def greedy(model: WorldModel, world: World, supervised: bool = False) -> Choose:
-    """One step ahead: the action whose forecast is nearest; or, without imagining, the best value."""
+    """One step ahead: the nearest forecast; or, without imagining, the best value."""
 
     def choose(now: Seen, goal: Seen, seen: Any, goal_seen: Any) -> list[tuple[Action, Any]]:
         choices = world.actions(_first(seen))

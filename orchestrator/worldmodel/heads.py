@@ -12,7 +12,7 @@ LINK_WIDTH = 32
 
 
 class Readout(nn.Module):
-    """Features and links that a latent says are there; legality in imagination is read from them."""
+    """Features and links that a latent says are there: what is legal in imagination."""
 
     def __init__(self, spec: WorldSpec, latent: int):
         super().__init__()

@@ -10,6 +10,7 @@ from orchestrator.worldmodel.encoders import Actions
 
 MOST_ROWS = 512
 
+
 def prediction(predicted: Tensor, target: Tensor, mask: Tensor, chosen: Tensor) -> Tensor:
     """Mean squared error of each member on the samples that are its own.
 
@@ -73,7 +74,7 @@ def inverse_dynamics(said: tuple[Tensor, Tensor, Tensor], actions: Actions) -> T
 
 
 def facts(said: tuple[Tensor, Tensor], features: Tensor, relations: Tensor, mask: Tensor) -> Tensor:
-    """Whether the facts that were observed can be read off the latents; all shapes may lead by M."""
+    """Whether what was observed can be read off the latents; shapes may lead by M."""
     pairs = mask[:, None, :, None] * mask[:, None, None, :]
     losses = []
     for logits, truth, weight in (
@@ -100,6 +101,11 @@ def reachability(steps: Tensor, target: Tensor, optimism: float = 0.9) -> Tensor
     weight = torch.where(error > 0, optimism, 1 - optimism)
     scale = 1 / (1 + target)  # two steps instead of one is worse than eleven instead of ten
     return (weight * scale * error.pow(2)).mean()
+
+
+def unreached(steps: Tensor, far: float) -> Tensor:
+    """Pushes goals that nothing is known to reach away, up to `far` steps."""
+    return 0.1 * (functional.relu(far - steps).pow(2) / far).mean()
 
 
 def outcomes(said: Tensor, truth: Tensor, names: tuple[str, ...]) -> Tensor:

@@ -12,7 +12,8 @@ import torch
 from orchestrator.worldmodel.base import World, WorldModelError
 from orchestrator.worldmodel.data import Episode, Replay
 from orchestrator.worldmodel.model import ModelConfig, WorldModel
-from orchestrator.worldmodel.train import Progress, Report, TrainConfig, train
+from orchestrator.worldmodel.steps import Progress, TrainConfig
+from orchestrator.worldmodel.train import Report, train
 from orchestrator.worldmodel.worlds import blocksworld as blocks
 from orchestrator.worldmodel.worlds import tworooms as rooms
 
@@ -48,7 +49,10 @@ class Recipe:
         return model, replay, report
 
     def with_seed(self, seed: int) -> Recipe:
-        values = {**self.__dict__, "training": TrainConfig(**{**self.training.__dict__, "seed": seed})}
+        values = {
+            **self.__dict__,
+            "training": TrainConfig(**{**self.training.__dict__, "seed": seed}),
+        }
         return Recipe(**values)
 
 
@@ -85,10 +89,12 @@ def tworooms(scale: float = 1.0) -> Recipe:
             reach_steps=max(20, round(3000 * scale)),
             reach_batch=512,
             regulariser="vicreg",
-            variance=1.0,
-            covariance=0.5,
-            similarity=0.2,
+            batch=96,
+            variance=4.0,
+            covariance=2.0,
+            similarity=0.5,
             inverse=2.0,
+            apart=0.5,
             optimism=0.8,
         ),
     )

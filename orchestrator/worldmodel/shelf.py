@@ -30,7 +30,7 @@ from orchestrator.worldmodel.evaluate import (
 from orchestrator.worldmodel.model import WorldModel
 from orchestrator.worldmodel.planners import CemConfig, SearchConfig
 from orchestrator.worldmodel.recipes import RECIPES, Recipe
-from orchestrator.worldmodel.train import Progress
+from orchestrator.worldmodel.steps import Progress
 from orchestrator.worldmodel.worlds import blocksworld as blocks
 from orchestrator.worldmodel.worlds import tworooms as rooms
 
@@ -38,6 +38,7 @@ EXPERIENCE = "experience.jsonl"
 PARTS = (WEIGHTS, CARD, EXPERIENCE)
 MOST_UNPACKED = 2_000_000_000  # bytes
 MOST_BLOCK_STEPS = 60
+MOST_PLANS = 5
 TASK_SEED = 20_000  # of the tasks a model is measured on
 
 
@@ -144,7 +145,9 @@ def _run(model: WorldModel, name: str, number: int, seed: int, floor: bool) -> R
     world = blocks.Blocksworld(problem.objects)
     task = Task(world, blocks.plain(problem.start), blocks.plain(problem.goal))
     way = wandering(world, number) if floor else searching(model, world, SearchConfig())
-    return drive(model, task, seed, way, MOST_BLOCK_STEPS)
+    return drive(
+        model, task, seed, way, MOST_BLOCK_STEPS, MOST_BLOCK_STEPS if floor else MOST_PLANS
+    )
 
 
 def _train_on(
@@ -178,8 +181,8 @@ def _experience(folder: Path, card: dict[str, Any]) -> None:
 LIMITS = {
     "blocksworld": "Facts are read off imagined latents to ask the domain what is legal there. "
     "Trained on three to six blocks; more blocks are imagined worse and searched longer.",
-    "tworooms": "One action is held for three of the benchmark's steps. Trained on a third of walks "
-    "that set out for the door; without them crossings are rare.",
+    "tworooms": "One action is held for three of the benchmark's steps. A third of the walks "
+    "sets out for the door; without them crossings are rare.",
 }
 
 

@@ -90,7 +90,8 @@ class Blocksworld:
     def reached(self, seen: Observation, goals: Observation) -> np.ndarray:
         assert isinstance(seen, TokenSet) and isinstance(goals, TokenSet)
         features = (goals.features <= seen.features).all(axis=(-1, -2))
-        return features & (goals.relations <= seen.relations).all(axis=(-1, -2, -3))
+        links = (goals.relations <= seen.relations).all(axis=(-1, -2, -3))
+        return np.asarray(features & links)
 
     def hindsight(self, seen: Observation, rng: np.random.Generator) -> Observation:
         """Some of what is on what: half of the goals keep all links, the others a random part."""
@@ -135,9 +136,7 @@ class Blocksworld:
                 features[places[0] if places else size - 1, self.spec.features.index(name)] = 1
         kinds = np.full(size, BLOCK)
         kinds[-1] = HAND
-        return TokenSet(
-            kinds, features, relations, np.ones(size, np.float32), np.float32(partial)
-        )
+        return TokenSet(kinds, features, relations, np.ones(size, np.float32), np.float32(partial))
 
 
 def plain(atoms: frozenset[Atom]) -> State:

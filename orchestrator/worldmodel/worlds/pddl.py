@@ -82,7 +82,9 @@ def parse_domain(text: str, where: str = "domain") -> Domain:
     predicates = {}
     for entry in sections.get(":predicates", []):
         if not (isinstance(entry, list) and entry and isinstance(entry[0], str)):
-            raise PddlError(f"{where}: in :predicates, expected (name ?x ...), found {_show(entry)}")
+            raise PddlError(
+                f"{where}: in :predicates, expected (name ?x ...), found {_show(entry)}"
+            )
         predicates[entry[0]] = len(_untyped(entry[1:], where))
     if not predicates:
         raise PddlError(f"{where}: has no (:predicates ...)")
@@ -157,7 +159,9 @@ def _shape(operator: Operator, renamed: Mapping[str, str]) -> tuple[Any, ...]:
     place = {name: str(index) for index, name in enumerate(operator.parameters)}
 
     def plain(atoms: frozenset[Atom]) -> frozenset[Atom]:
-        return frozenset((renamed.get(n, n), *(place.get(a, a) for a in args)) for n, *args in atoms)
+        return frozenset(
+            (renamed.get(n, n), *(place.get(a, a) for a in args)) for n, *args in atoms
+        )
 
     parts = (operator.needs, operator.adds, operator.deletes)
     return (len(operator.parameters), *(plain(part) for part in parts))
@@ -195,7 +199,8 @@ def _operator(tree: Tree, predicates: Mapping[str, int], where: str) -> Operator
         raise PddlError(f"{where}: action {name} lacks {' and '.join(missing)}")
     parameters = tuple(_untyped(parts[":parameters"], where))
     needs = _conjuncts([parts.get(":precondition", [])], where)
-    adds, deletes = [], []
+    adds: Tree = []
+    deletes: Tree = []
     for effect in _conjuncts([parts[":effect"]], where):
         negated = isinstance(effect, list) and effect[:1] == ["not"] and len(effect) == 2
         (deletes if negated else adds).append(effect[1] if negated else effect)
@@ -225,7 +230,9 @@ def _atom(tree: Any, predicates: Mapping[str, int], known: Sequence[str], where:
         raise PddlError(f"{where}: expected an atom such as (on a b), found {_show(tree)}")
     name, *args = tree
     if name not in predicates:
-        raise PddlError(f"{where}: no predicate is called {name}; there are {', '.join(predicates)}")
+        raise PddlError(
+            f"{where}: no predicate is called {name}; there are {', '.join(predicates)}"
+        )
     if len(args) != predicates[name]:
         raise PddlError(f"{where}: {name} takes {predicates[name]}, found {_show(tree)}")
     for arg in args:

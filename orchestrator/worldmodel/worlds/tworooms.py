@@ -125,11 +125,13 @@ def task(rng: np.random.Generator, fixed: bool = False) -> tuple[list[float], li
     """(start, goal) in different rooms, both two dot widths from any wall."""
     wall, door = layout(rng, fixed)
     margin = 2 * DOT_DEVIATION
-    left = rng.uniform(LOW + margin, wall - HALF_WALL - margin), rng.uniform(
-        LOW + margin, HIGH - margin
+    left = (
+        rng.uniform(LOW + margin, wall - HALF_WALL - margin),
+        rng.uniform(LOW + margin, HIGH - margin),
     )
-    right = rng.uniform(wall + HALF_WALL + margin, HIGH - margin), rng.uniform(
-        LOW + margin, HIGH - margin
+    right = (
+        rng.uniform(wall + HALF_WALL + margin, HIGH - margin),
+        rng.uniform(LOW + margin, HIGH - margin),
     )
     ends = [[*left, wall, door], [*right, wall, door]]
     if rng.random() < 0.5:

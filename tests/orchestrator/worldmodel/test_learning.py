@@ -12,7 +12,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from orchestrator.worldmodel import evaluate, recipes, train  # noqa: E402
+from orchestrator.worldmodel import evaluate, recipes, steps, train  # noqa: E402
 from orchestrator.worldmodel.evaluate import CONTROLS, Task, drive, searching, wandering  # noqa: E402
 from orchestrator.worldmodel.model import WorldModel  # noqa: E402
 from orchestrator.worldmodel.planners import SearchConfig  # noqa: E402
@@ -28,7 +28,7 @@ def small_blocks():
     recipe = dataclasses.replace(
         recipes.blocksworld(0.2),
         walks=lambda steps, rng: blocks.random_walks(steps, (2, 3), 25, rng),
-        training=train.TrainConfig(
+        training=steps.TrainConfig(
             steps=150, batch=64, reach_steps=80, reach_batch=96, optimism=0.7
         ),
     )
@@ -93,7 +93,7 @@ def test_two_rooms_are_learned_from_pixels():
     recipe = recipes.tworooms(0.02)
     training = dataclasses.replace(recipe.training, steps=120, batch=64, reach_steps=50)
     recipe = dataclasses.replace(recipe, training=training)
-    model, replay, report = recipe.train(0, lambda text: None)
+    model, _, report = recipe.train(0, lambda text: None)
     assert np.isfinite(list(report.losses.values())).all()
     frames = recipe.held_out(1)
     assert evaluate.latent_figures(model, frames)["effective_rank"] > 3
@@ -132,9 +132,7 @@ def test_the_same_seed_gives_the_same_model():
     recipe = dataclasses.replace(recipe, training=training)
     first, second = (recipe.train(3, lambda text: None)[0] for _ in range(2))
     other = recipe.train(4, lambda text: None)[0]
-    same = [
-        torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True)
-    ]
+    same = [torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True)]
     assert all(same)
     assert not all(
         torch.equal(a, b) for a, b in zip(first.parameters(), other.parameters(), strict=True)

@@ -1,4 +1,4 @@
-"""Models in folders: what is damaged is refused, and what is exported can be made again elsewhere."""
+"""Models in folders: what is damaged is refused, and the exported can be made again."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import dataclasses
 import json
 import zipfile
 
+import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -119,8 +120,6 @@ def test_splits_keep_time_and_families_apart():
 def test_replay_draws_half_from_the_newest():
     recipe = recipes.blocksworld(0.1)
     episodes = [dataclasses.replace(e, at=float(i)) for i, e in enumerate(recipe.experience(0))]
-    import numpy as np
-
     replay = Replay(episodes, recipe.world_of, np.random.default_rng(0), recent=0.1)
     frames = replay.draw(200, 1)
     newest = len(replay.states) * 0.88
