@@ -16,8 +16,18 @@ from celery.worker.control import control_command
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from orchestrator import episodes, execution, heartbeat, library, runtime, triggers
+from orchestrator import (
+    consolidation,
+    episodes,
+    execution,
+    heartbeat,
+    library,
+    runtime,
+    triggers,
+)
+from orchestrator.inference.base import ModelUnavailable
 from orchestrator.serving import counter
+from staff import queries
 from staff.actions import (
     archive,
     documents,
@@ -33,6 +43,7 @@ from staff.actions import (
 logger = logging.getLogger(__name__)
 
 WAIT_S = 1.0
+MOST_SCOPES = 5  # that one beat consolidates
 
 
 @shared_task
@@ -64,6 +75,20 @@ def scrub(scope_id: int) -> None:
     """Drop the dead rows that what was forgotten has left."""
     redaction.scrub()
     outbox.settle(outbox.SCRUB, scope_id)
+
+
+@shared_task
+def consolidate() -> None:
+    """In idle time, make one of facts that were said in several wordings."""
+    for scope in queries.scopes_to_consolidate()[:MOST_SCOPES]:
+        if not queries.is_idle():
+            return
+        try:
+            report = consolidation.consolidate(scope, runtime.chat_model())
+        except ModelUnavailable:
+            report = consolidation.consolidate(scope, None)
+        if report.merged:
+            logger.info("scope %d: %d facts stepped back", scope.pk, len(report.merged))
 
 
 @shared_task

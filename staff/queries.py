@@ -11,9 +11,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 from django.db.models import Count, Exists, F, OuterRef, Prefetch, Q, QuerySet, Subquery, Sum
 from django.db.models.functions import Coalesce, Now
 from django.utils import timezone
+from numpy.typing import NDArray
 
 from staff.domain.lifecycle import OPEN_GOALS, GoalState, TaskState
 from staff.models import (
@@ -34,6 +36,7 @@ from staff.models import (
     MemoryEvent,
     MemorySource,
     MemoryUse,
+    MemoryVector,
     ModelCall,
     ModelUsage,
     Node,
@@ -347,6 +350,18 @@ def profile_in(sight: Sight) -> list[Memory]:
     return list(own.order_by("-is_pinned", "-said_at", "-id"))
 
 
+def profile_of(user: User, workspace: Workspace) -> QuerySet[Memory]:
+    """What somebody has said of themselves in a workspace; nobody else sees it."""
+    own = Memory.objects.filter(
+        kind=Memory.Kind.PROFILE,
+        state=Memory.State.ACTIVE,
+        scope__workspace=workspace,
+        scope__kind=Scope.Kind.BOSS,
+        scope__user=user,
+    )
+    return own.order_by("-is_pinned", "-said_at", "-id")
+
+
 def noted_for(task: Task) -> list[Recalled]:
     """The memories that stand in a task's own prompt, in their order, as they are now; without
     those that were forgotten since."""
@@ -494,3 +509,31 @@ def files_holding(memory: Memory) -> QuerySet[DocumentVersion]:
     """The files of documents that hold a passage's words, and go when it is forgotten."""
     held = DocumentVersion.objects.filter(passages__memory=memory).exclude(folder="")
     return held.select_related("document").distinct().order_by("document", "number")
+
+
+def scopes_in(sight: Sight) -> list[Scope]:
+    return list(Scope.objects.filter(pk__in=sight.scope_ids).order_by("id"))
+
+
+def current_facts(scope: Scope) -> list[Memory]:
+    """What holds now in a scope, the oldest first."""
+    facts = Memory.objects.filter(scope=scope, kind=Memory.Kind.FACT, state=Memory.State.ACTIVE)
+    return list(facts.order_by("id"))
+
+
+def vectors_of(memories: Iterable[Memory]) -> dict[int, NDArray[np.float32]]:
+    """What an embedder, the one used last, made of each memory."""
+    rows = MemoryVector.objects.filter(memory__in=[memory.pk for memory in memories])
+    return {row.memory_id: np.asarray(row.vector, np.float32) for row in rows.order_by("id")}
+
+
+def scopes_to_consolidate() -> list[Scope]:
+    """Where something changed since facts were last compared, the longest untouched first."""
+    changed = Scope.objects.filter(version__gt=F("consolidated_version"), memories__gt=1)
+    return list(changed.order_by("consolidated_version", "id"))
+
+
+def is_idle() -> bool:
+    """Whether the staff has nothing to do."""
+    work = Task.objects.filter(state__in=[TaskState.READY, TaskState.RUNNING], is_paused=False)
+    return not work.exists() and not Goal.objects.filter(state=GoalState.PLANNING).exists()

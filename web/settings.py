@@ -137,6 +137,7 @@ CELERY_TASK_ROUTES = {
     "orchestrator.tasks.plan_goal": {"queue": "staff"},
     "orchestrator.tasks.run_task": {"queue": "staff"},
     "orchestrator.tasks.remember_goal": {"queue": "staff"},  # where the embedder is loaded anyway
+    "orchestrator.tasks.consolidate": {"queue": "staff"},
 }
 CELERY_BEAT_SCHEDULE = {
     "reap": {"task": "orchestrator.tasks.reap", "schedule": 5.0, "options": {"expires": 5}},
@@ -144,6 +145,11 @@ CELERY_BEAT_SCHEDULE = {
         "task": "orchestrator.tasks.archive_events",
         "schedule": 300.0,
         "options": {"expires": 300},
+    },
+    "consolidate": {
+        "task": "orchestrator.tasks.consolidate",
+        "schedule": 120.0,
+        "options": {"expires": 120},
     },
     "fire_routines": {
         "task": "orchestrator.tasks.fire_routines",

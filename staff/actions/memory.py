@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from django.db import transaction
+from django.db.models import F, Q
 
 from staff.actions import originals, outbox
 from staff.actions.drafts import (
@@ -134,8 +135,8 @@ def assert_fact(
     weighs less than what it contradicts waits in quarantine for the boss.
     """
     draft = checked(replace(draft, kind=Memory.Kind.FACT), 1)
-    slot = facts.slot(draft.subject, draft.attribute)
     write = Write.begin(scope, by, [draft])
+    slot = _standing_slot(scope, facts.slot(draft.subject, draft.attribute))
     digest = facts.content_hash(draft.text)
     if write.buried([digest, facts.value_hash(slot, draft.value)]):
         return Kept("forgotten", None)
@@ -334,6 +335,21 @@ def _history(scope: Scope, slot: str) -> list[Memory]:
     return list(found.order_by("valid_from", "id"))
 
 
+def _standing_slot(scope: Scope, slot: str) -> str:
+    """The slot under which a fact is kept: another one, if this one was merged into it."""
+    seen = {slot}
+    while True:
+        there = Memory.objects.filter(scope=scope, slot=slot, kind=Memory.Kind.FACT)
+        if there.filter(state=Memory.State.ACTIVE).exists():
+            return slot
+        into = there.filter(valid_to=F("valid_from"), superseded_by__isnull=False)
+        further = into.order_by("-id").values_list("superseded_by__slot", flat=True).first()
+        if not further or further in seen:
+            return slot
+        seen.add(further)
+        slot = further
+
+
 def _with_value(scope: Scope, slot: str, before: Memory | None, value: str) -> Memory | None:
     """The fact that says the same: the one that held at that time, or one in quarantine."""
     if before and facts.same_value(before.value, value):
@@ -387,7 +403,9 @@ def _drawn_from(named: Sequence[Memory]) -> list[Memory]:
     found = {memory.pk: memory for memory in named}
     newest = list(found)
     while newest:
-        drawn = Memory.objects.filter(sources__origin__in=newest).exclude(pk__in=found)
+        merged = Q(superseded_by__in=newest, valid_to=F("valid_from"))
+        drawn = Memory.objects.filter(Q(sources__origin__in=newest) | merged)
+        drawn = drawn.exclude(pk__in=found)
         drawn = drawn.exclude(state=Memory.State.FORGOTTEN).select_related("scope").distinct()
         newest = []
         for memory in drawn:

@@ -27,6 +27,7 @@ class Scope(models.Model):
     row; every row that it changed carries the new number, so caches read only what is newer.
     Numbers come from one sequence and never come again, not even after a rollback
     memories, words: how many are indexed, and their length together; for BM25
+    consolidated_version: up to which its facts have been compared with each other
     """
 
     class Kind(models.TextChoices):
@@ -42,6 +43,7 @@ class Scope(models.Model):
     version = models.PositiveBigIntegerField(default=0)
     memories = models.PositiveIntegerField(default=0)
     words = models.PositiveBigIntegerField(default=0)
+    consolidated_version = models.PositiveBigIntegerField(default=0)
 
     class Meta:
         constraints = [

@@ -8,6 +8,7 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
+from staff import queries
 from staff.actions import people
 from staff.models import ApiToken
 from tests.web.conftest import browser_of
@@ -95,3 +96,30 @@ def test_the_use_of_a_token_is_noted_to_the_minute(boss, office, django_assert_n
     ApiToken.objects.filter(pk=first.pk).update(last_used_at=noted - timedelta(minutes=2))
     people.find_token(secret)
     assert ApiToken.objects.get(pk=first.pk).last_used_at >= noted
+
+
+def test_what_the_staff_should_know_is_written_corrected_and_forgotten(desk, boss, office):
+    said = desk.post("/settings/about-me", {"text": "I like short answers."})
+    assert said.status_code == 302
+    again = desk.post("/settings/about-me", {"text": "i like short answers."})
+    assert again.status_code == 422 and b"knows this already" in again.content
+    kept = queries.profile_of(boss, office).get()
+    assert (kept.kind, kept.trust, kept.scope.user) == ("profile", 3, boss)
+    path = f"/settings/about-me/{kept.pk}"
+    desk.post(path, {"text": "I like long answers."})
+    assert b"I like long answers." in desk.get("/settings/about-me").content
+    desk.post(path, {"text": ""})
+    assert queries.profile_of(boss, office).get().text == "I like long answers."
+    desk.post(path, {"text": "x", "forget": "1"})
+    assert not queries.profile_of(boss, office).exists()
+    refused = desk.post("/settings/about-me", {"text": "I like long answers."})
+    assert refused.status_code == 422 and b"in other words" in refused.content
+
+
+def test_nobody_else_sees_or_changes_it(desk, boss, office, teammate):
+    desk.post("/settings/about-me", {"text": "I like short answers."})
+    kept = queries.profile_of(boss, office).get()
+    other = browser_of(teammate)
+    assert b"short answers" not in other.get("/settings/about-me").content
+    assert other.post(f"/settings/about-me/{kept.pk}", {"forget": "1"}).status_code == 404
+    assert queries.profile_of(boss, office).exists()

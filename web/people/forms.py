@@ -17,6 +17,15 @@ class SignIn(AuthenticationForm):
     }
 
 
+class AboutMe(forms.Form):
+    text = forms.CharField(
+        label=_("What should your staff know about you?"),
+        max_length=600,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text=_("For example: I like short answers. Amounts in CHF. My week begins on Monday."),
+    )
+
+
 class NewToken(forms.Form):
     name = forms.CharField(
         label=_("What is it for?"), max_length=80, help_text=_("For example: nightly report")

@@ -13,9 +13,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
+from orchestrator import memory
 from staff import queries
+from staff.actions import memory as memories
 from staff.actions import people
-from web.people.forms import NewToken, SignIn
+from staff.actions.memory import Draft, MemoryRefused, scope_of
+from staff.models import Memory, Scope
+from web.people.forms import AboutMe, NewToken, SignIn
 from web.workspaces import seated
 
 sign_in = LoginView.as_view(
@@ -48,6 +52,53 @@ def account(request: HttpRequest) -> HttpResponse:
         return redirect("account")
     status = 422 if form.errors else 200
     return render(request, "people/account.html", {"form": form}, status=status)
+
+
+@seated
+@never_cache
+def about_me(request: HttpRequest) -> HttpResponse:
+    """What one's staff should know: it is private, and shown to whoever works for one."""
+    form = AboutMe(request.POST or None)
+    if request.method == "POST" and form.is_valid():
+        scope = scope_of(request.workspace, Scope.Kind.BOSS, user=request.user)
+        name = request.user.get_username()
+        draft = Draft(
+            form.cleaned_data["text"],
+            kind=Memory.Kind.PROFILE,
+            actor=name,
+            trust=Memory.Trust.BOSS,
+        )
+        (kept,) = memory.remember(scope, [draft], by=name)
+        if kept.outcome == "new":
+            messages.success(request, _("Your staff will know."))
+            return redirect("about-me")
+        known = _("You had this forgotten: say it in other words.")
+        form.add_error(
+            "text", known if kept.outcome == "forgotten" else _("Your staff knows this already.")
+        )
+    told = queries.profile_of(request.user, request.workspace)
+    facts = {"form": form, "told": told}
+    return render(request, "people/about_me.html", facts, status=422 if form.errors else 200)
+
+
+@seated
+@require_POST
+def change_about_me(request: HttpRequest, memory_id: int) -> HttpResponse:
+    """Correct an entry, or have it forgotten where the button says so."""
+    told = queries.profile_of(request.user, request.workspace).filter(pk=memory_id).first()
+    if told is None:
+        raise Http404
+    name = request.user.get_username()
+    try:
+        if "forget" in request.POST:
+            memories.forget([told], by=name)
+            messages.success(request, _("Forgotten."))
+        else:
+            memory.edit(told, by=name, text=request.POST.get("text", ""))
+            messages.success(request, _("Corrected."))
+    except MemoryRefused as reason:
+        messages.error(request, str(reason))
+    return redirect("about-me")
 
 
 @seated

@@ -4,12 +4,13 @@ from pathlib import Path
 
 from django.core.management.base import CommandError
 
-from orchestrator import exchange, library
+from orchestrator import consolidation, exchange, library, runtime
 from orchestrator import memory as memories
 from orchestrator.inference.base import InferenceError
 from orchestrator.intake import GivenFile
 from staff import queries
 from staff.actions import memory
+from staff.actions.consolidation import split
 from staff.actions.memory import MemoryRefused
 from staff.models import Memory
 from staff.recall import narrowed, visible_to
@@ -48,6 +49,11 @@ class Command(HouseCommand):
         add = verbs.add_parser("add", help="documents, to be read in the background")
         add.add_argument("files", nargs="+", help="pdf, docx, xlsx, pptx, html, md, txt, csv, eml")
         add.add_argument("--scope", default="workspace", help=SCOPES)
+        merge = verbs.add_parser("consolidate", help="make one of facts in several wordings")
+        merge.add_argument("--scope", default="", help=f"default: all that you may see; {SCOPES}")
+        merge.add_argument("--without-model", action="store_true", help="only what code can tell")
+        part = verbs.add_parser("split", help="undo: the facts stand by themselves again")
+        part.add_argument("ids", nargs="+", type=int)
         drop = verbs.add_parser("forget", help="purge memories by their numbers, for good")
         drop.add_argument("ids", nargs="+", type=int)
 
@@ -114,6 +120,24 @@ class Command(HouseCommand):
                 line = " ".join(each.memory.text.split())[:160]
                 said = f"{each.memory.said_at:%Y-%m-%d}"
                 self.stdout.write(f"{each.memory.pk:>7}  {each.score:5.2f}  {said}  {who}: {line}")
+
+    def do_consolidate(self, options):
+        model = None if options["without_model"] else runtime.chat_model()
+        for scope in queries.scopes_in(self.sight(options["scope"])):
+            report = consolidation.consolidate(scope, model)
+            for kept, other in report.merged:
+                self.stdout.write(f"{other} stepped back behind {kept}")
+            rest = "" if report.is_complete else "; not all was compared, run it again"
+            self.stdout.write(f"{scope}: {len(report.merged)} merged, {report.asked} asked{rest}")
+
+    def do_split(self, options):
+        sight = self.sight()
+        for pk in options["ids"]:
+            found = queries.memories_of(sight).filter(pk=pk).first()
+            if found is None or not split(found, by=self.user.get_username()):
+                self.stderr.write(f"memory {pk} did not step back behind another, or cannot return")
+            else:
+                self.stdout.write(f"{pk} stands by itself again")
 
     def do_forget(self, options):
         sight, gone = self.sight(), 0

@@ -8,7 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from web.management.benches.memory import changes, forgetting, isolation, quality, speed, writers
+from web.management.benches.memory import (
+    changes,
+    forgetting,
+    isolation,
+    quality,
+    speed,
+    wordings,
+    writers,
+)
 from web.management.benches.office import temporary_office
 
 Say = Callable[[str], None]
@@ -35,6 +43,7 @@ PARTS: dict[str, Callable[..., dict[str, Any]]] = {
     "changes": changes.run,
     "isolation": isolation.run,
     "forgetting": forgetting.run,
+    "wordings": wordings.run,
     "writers": writers.run,
     "speed": speed.run,
 }
