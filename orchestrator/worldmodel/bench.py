@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from orchestrator.worldmodel.base import Box
+from orchestrator.worldmodel.base import Box, WorldModelError
 from orchestrator.worldmodel.evaluate import (
     CONTROLS,
     Choose,
@@ -70,6 +70,8 @@ def run(
     name: str, say: Say, seeds: int = 3, scale: float = 1.0, problems: Path | None = None
 ) -> dict[str, Any]:
     """Train and measure `seeds` models; `scale` below 1 shortens training and evaluation alike."""
+    if seeds < 1:
+        raise WorldModelError("at least one seed is needed: --seeds 3")
     torch.set_num_threads(1)
     if name == "tworooms":
         return run_tworooms(say, seeds, scale)
@@ -103,12 +105,10 @@ def run_blocksworld(say: Say, seeds: int, scale: float, folder: Path | None) -> 
     tallies: dict[str, Tally] = {}
     latents: dict[str, list[dict[str, Any]]] = {}
     seconds: list[float] = []
+    from_folder = blocks.read_problems(folder) if folder else []
     for seed in range(seeds):
         rng = np.random.default_rng(1000 + seed)
-        if folder:
-            given = blocks.read_problems(folder)
-        else:
-            given = blocks.problems(max(10, round(100 * scale)), (3, 4, 5), rng)
+        given = from_folder or blocks.problems(max(10, round(100 * scale)), (3, 4, 5), rng)
         hidden = [in_disguise(problem, rng) for problem in given]
         beyond = blocks.problems(max(5, round(30 * scale)), (6, 7), rng)
         model, report = trained(recipe, seed, say)
