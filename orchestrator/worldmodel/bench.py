@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from orchestrator.worldmodel.base import Box
+from orchestrator.worldmodel.base import Box, WorldModelError
 from orchestrator.worldmodel.evaluate import (
     CONTROLS,
     Choose,
@@ -31,7 +31,7 @@ from orchestrator.worldmodel.evaluate import (
 )
 from orchestrator.worldmodel.model import WorldModel
 from orchestrator.worldmodel.planners import CemConfig, SearchConfig
-from orchestrator.worldmodel.recipes import Recipe, blocksworld, tworooms
+from orchestrator.worldmodel.recipes import RECIPES, Recipe, blocksworld
 from orchestrator.worldmodel.train import Report
 from orchestrator.worldmodel.worlds import blocksworld as blocks
 from orchestrator.worldmodel.worlds import pddl
@@ -70,9 +70,11 @@ def run(
     name: str, say: Say, seeds: int = 3, scale: float = 1.0, problems: Path | None = None
 ) -> dict[str, Any]:
     """Train and measure `seeds` models; `scale` below 1 shortens training and evaluation alike."""
+    if seeds < 1:
+        raise WorldModelError("at least one seed is needed: --seeds 3")
     torch.set_num_threads(1)
-    if name == "tworooms":
-        return run_tworooms(say, seeds, scale)
+    if name != "blocksworld":
+        return run_tworooms(RECIPES[name](scale), say, seeds, scale)
     return run_blocksworld(say, seeds, scale, problems)
 
 
@@ -103,31 +105,30 @@ def run_blocksworld(say: Say, seeds: int, scale: float, folder: Path | None) -> 
     tallies: dict[str, Tally] = {}
     latents: dict[str, list[dict[str, Any]]] = {}
     seconds: list[float] = []
+    from_folder = blocks.read_problems(folder) if folder else []
     for seed in range(seeds):
         rng = np.random.default_rng(1000 + seed)
-        if folder:
-            given = blocks.read_problems(folder)
-        else:
-            given = blocks.problems(max(10, round(100 * scale)), (3, 4, 5), rng)
+        given = from_folder or blocks.problems(max(10, round(100 * scale)), (3, 4, 5), rng)
         hidden = [in_disguise(problem, rng) for problem in given]
         beyond = blocks.problems(max(5, round(30 * scale)), (6, 7), rng)
         model, report = trained(recipe, seed, say)
         seconds.append(report.seconds)
         say(f"seed {seed}: trained in {report.seconds:.0f} s")
         ways = block_ways(model, seed)
+        few = given[: max(10, round(len(given) / 3))]  # for controls; most of them think in vain
         for name, way in ways.items():
-            _attempt(tallies, name, model, given, seed, way)
+            _attempt(tallies, name, model, given if name == "planned" else few, seed, way)
         _attempt(tallies, "disguised", model, hidden, seed, ways["planned"])
         _attempt(tallies, "six_and_seven_blocks", model, beyond, seed, ways["planned"])
         latents.setdefault("full", []).append(latent_figures(model, recipe.held_out(seed)))
         for name, other in ablations(recipe).items():
             less, _ = trained(other, seed, say)
             latents.setdefault(name, []).append(latent_figures(less, recipe.held_out(seed)))
-            _attempt(tallies, name, less, given, seed, block_ways(less, seed)["planned"])
+            _attempt(tallies, name, less, few, seed, block_ways(less, seed)["planned"])
         judge = dataclasses.replace(recipe, model=dataclasses.replace(recipe.model, judges=True))
         supervised, _ = trained(judge, seed, say)
         way = judging(supervised)
-        _attempt(tallies, "supervised_only", supervised, given, seed, way)
+        _attempt(tallies, "supervised_only", supervised, few, seed, way)
         say(f"seed {seed}: " + ", ".join(f"{n} {t.by_seed[-1]:.0%}" for n, t in tallies.items()))
     lengths = [blocks.shortest(problem) for problem in given]
     planned = tallies["planned"]
@@ -224,16 +225,16 @@ def plan_speed(model: WorldModel, candidates: int = 64, depth: int = 8, tokens: 
 # Two rooms
 
 
-def run_tworooms(say: Say, seeds: int, scale: float) -> dict[str, Any]:
+def run_tworooms(recipe: Recipe, say: Say, seeds: int, scale: float) -> dict[str, Any]:
     tallies: dict[str, Tally] = {}
     latents: dict[str, list[dict[str, Any]]] = {}
-    recipe = tworooms(scale)
+    fixed = recipe.name == "tworooms"
     seconds: list[float] = []
     count = max(10, round(300 * scale))
     few = max(10, round(60 * scale))
     for seed in range(seeds):
         rng = np.random.default_rng(1000 + seed)
-        tasks = [Task(rooms.TwoRooms(), *rooms.task(rng)) for _ in range(count)]
+        tasks = [Task(rooms.TwoRooms(), *rooms.task(rng, fixed)) for _ in range(count)]
         model, report = trained(recipe, seed, say)
         seconds.append(report.seconds)
         say(f"seed {seed}: trained in {report.seconds:.0f} s")
@@ -252,7 +253,7 @@ def run_tworooms(say: Say, seeds: int, scale: float) -> dict[str, Any]:
             say(f"seed {seed}: {name} {tallies[name].by_seed[-1]:.1%} of {few}")
     planned = tallies["planned"].figures()
     return {
-        "world": "tworooms",
+        "world": recipe.name,
         "success": planned["success"],
         "success_low": planned["low"],
         "success_high": planned["high"],

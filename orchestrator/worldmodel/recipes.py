@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -49,11 +50,8 @@ class Recipe:
         return model, replay, report
 
     def with_seed(self, seed: int) -> Recipe:
-        values = {
-            **self.__dict__,
-            "training": TrainConfig(**{**self.training.__dict__, "seed": seed}),
-        }
-        return Recipe(**values)
+        training = dataclasses.replace(self.training, seed=seed)
+        return dataclasses.replace(self, training=training)
 
 
 def blocksworld(scale: float = 1.0) -> Recipe:
@@ -76,31 +74,54 @@ def blocksworld(scale: float = 1.0) -> Recipe:
 
 
 def tworooms(scale: float = 1.0) -> Recipe:
-    """About 100,000 wandering moves in 400 layouts of wall and door."""
+    """About 50,000 wandering moves around one wall with one door."""
     _check(scale)
     return Recipe(
         name="tworooms",
-        walks=lambda steps, rng: rooms.random_walks(max(4, steps // 256), 16, 16, rng),
+        walks=lambda steps, rng: rooms.random_walks(1, max(16, steps // 16), 16, rng, fixed=True),
         world_of=lambda setting: rooms.TwoRooms(),
-        transitions=max(2048, round(102_400 * scale)),
+        transitions=max(2048, round(51_200 * scale)),
         model=ModelConfig(encoder_width=64),
         training=TrainConfig(
-            steps=max(20, round(600 * scale)),
+            steps=max(20, round(400 * scale)),
+            batch=96,
             reach_steps=max(20, round(3000 * scale)),
             reach_batch=512,
             regulariser="vicreg",
-            batch=96,
-            variance=4.0,
-            covariance=2.0,
-            similarity=0.5,
+            variance=1.0,
+            covariance=0.5,
+            similarity=0.2,
             inverse=2.0,
-            apart=0.5,
             optimism=0.8,
         ),
     )
 
 
-RECIPES = {"blocksworld": blocksworld, "tworooms": tworooms}
+def tworooms_random(scale: float = 1.0) -> Recipe:
+    """The harder variant: about 100,000 moves in 400 layouts; any wall, any door."""
+    fixed = tworooms(scale)
+    training = dataclasses.replace(
+        fixed.training,
+        steps=max(20, round(1500 * scale)),
+        variance=4.0,
+        covariance=2.0,
+        similarity=0.5,
+        apart=0.5,
+    )
+    return dataclasses.replace(
+        fixed,
+        name="tworooms-random",
+        walks=lambda steps, rng: rooms.random_walks(max(4, steps // 256), 16, 16, rng),
+        transitions=max(2048, round(102_400 * scale)),
+        training=training,
+    )
+
+
+RECIPES = {
+    "blocksworld": blocksworld,
+    "tworooms": tworooms,
+    "tworooms-random": tworooms_random,
+}
 
 
 def _check(scale: float) -> None:

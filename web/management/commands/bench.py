@@ -47,7 +47,7 @@ class Command(HouseCommand):
         pages = benches.add_parser("pages", help="pages of very many goals; needs no `make up`")
         pages.add_argument("--scale", default="1.0", help="1.0 is 50,000 goals, a million events")
         worldmodel = benches.add_parser("worldmodel", help="a benchmark world; needs no house")
-        worldmodel.add_argument("world", choices=["tworooms", "blocksworld"])
+        worldmodel.add_argument("world", choices=["tworooms", "tworooms-random", "blocksworld"])
         worldmodel.add_argument("--problems", help="a folder of PDDL files; default: made ones")
         worldmodel.add_argument("--seeds", type=int, default=3)
         worldmodel.add_argument("--scale", type=float, default=1.0, help="below 1: shorter")

@@ -14,7 +14,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser):
         verbs = parser.add_subparsers(dest="verb", required=True)
         train = verbs.add_parser("train", help="make experience and train on it")
-        train.add_argument("world", help="blocksworld or tworooms")
+        train.add_argument("world", help="blocksworld, tworooms or tworooms-random")
         train.add_argument("--seed", type=int, default=0)
         train.add_argument("--scale", type=float, default=1.0, help="below 1: shorter and worse")
         measure = verbs.add_parser("evaluate", help="fresh tasks; prints one JSON object")
