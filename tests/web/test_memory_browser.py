@@ -60,7 +60,7 @@ def test_a_document_from_the_drop_zone_to_forgetting(page, boss):
     page.fill("#ask", "free days when somebody moves")
     page.press("#ask", "Enter")
     page.wait_for_selector(".said >> nth=0")
-    assert "two free days" in page.locator(".said").first.inner_text()
+    assert "two free days" in page.locator(".remembered-row").first.inner_text()
     assert fits(page)
     shots(page, "memory-search")
     page.locator(".remembered-row .meta a").first.click()
