@@ -117,9 +117,9 @@ def test_what_the_staff_should_know_is_written_corrected_and_forgotten(desk, bos
 
 
 def test_nobody_else_sees_or_changes_it(desk, boss, office, teammate):
-    desk.post("/settings/about-me", {"text": "I like short answers."})
+    desk.post("/settings/about-me", {"text": "My cat is called Tiger."})
     kept = queries.profile_of(boss, office).get()
     other = browser_of(teammate)
-    assert b"short answers" not in other.get("/settings/about-me").content
+    assert b"Tiger" not in other.get("/settings/about-me").content
     assert other.post(f"/settings/about-me/{kept.pk}", {"forget": "1"}).status_code == 404
     assert queries.profile_of(boss, office).exists()
