@@ -18,6 +18,7 @@ from staff.recall.shelf import KINDS, STATES, View
 
 MAX_CHARS = 4000  # that are read of a question
 MAX_TERMS = 64
+WITH_SPAN = (Memory.Kind.FACT, Memory.Kind.CHUNK)  # true, or in force, from then until then
 
 Moments = tuple[float, float]  # from and before, in seconds since 1970
 
@@ -73,8 +74,8 @@ class Eligible:
         if self.as_of_s is not None:
             held = (rows["start"] <= self.as_of_s) & (rows["end"] > self.as_of_s)
             was_said = rows["said"] <= self.as_of_s
-            is_fact = rows["kind"] == KINDS[Memory.Kind.FACT]
-            standing = (standing | superseded) & np.where(is_fact, held, was_said)
+            has_span = np.isin(rows["kind"], [KINDS[kind] for kind in WITH_SPAN])
+            standing = (standing | superseded) & np.where(has_span, held, was_said)
         elif self.with_past:
             standing = standing | superseded
         else:  # a question that names a time asks what was true then

@@ -29,7 +29,9 @@ def give(api, **fields):
 
 def ended(api, goal):
     def look():
-        found = api.get(f"/goals/{goal}").json()
+        answer = api.get(f"/goals/{goal}")
+        assert answer.status_code == 200, answer.text
+        found = answer.json()
         return found if found["state"] in ("done", "failed", "cancelled") else None
 
     return until(look, 400)

@@ -89,7 +89,7 @@ def test_an_unknown_soak_is_refused_with_the_names():
 def test_a_house_that_dies_again_and_again_loses_and_doubles_nothing():
     figures = found("soak", "crash", "--scale", "0.01")
     assert (figures["lost"], figures["doubled"], figures["died_by_themselves"]) == (0, 0, 0)
-    assert figures["steps"] == 101 and figures["kills"] >= 4
+    assert figures["steps"] == 240 and figures["kills"] >= 4
     assert (figures["broker_kills"], figures["database_stops"], figures["freezes"]) == (1, 1, 1)
     assert figures["stale_refused"] > 0
 
