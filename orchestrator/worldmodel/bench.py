@@ -279,11 +279,11 @@ def room_ways(model: WorldModel, seed: int) -> dict[str, Callable[[], Choose]]:
     config = CemConfig()
     one_step = dataclasses.replace(config, horizon=1)
     ways: dict[str, Callable[[], Choose]] = {
-        "planned": lambda: steering(model, box, seed, config, acted=2),
+        "planned": lambda: steering(model, box, seed, config, acted=1),
         "greedy": lambda: steering(model, box, seed, one_step, acted=1),
         "random": lambda: wandering(rooms.TwoRooms(), seed),
     }
     for name, control in CONTROLS.items():
         tampered = control(model, generator)
-        ways[name] = lambda t=tampered: steering(model, box, seed, config, 2, t)  # type: ignore[misc]
+        ways[name] = lambda t=tampered: steering(model, box, seed, config, 1, t)  # type: ignore[misc]
     return ways

@@ -140,7 +140,7 @@ def _nodes(
 class CemConfig:
     """samples: plans imagined in each round; colour: how much neighbouring actions are alike."""
 
-    horizon: int = 12
+    horizon: int = 10
     samples: int = 100
     rounds: int = 3
     elites: int = 10

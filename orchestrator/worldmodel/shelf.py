@@ -137,7 +137,7 @@ def _run(model: WorldModel, name: str, number: int, seed: int, floor: bool) -> R
     rng = np.random.default_rng(TASK_SEED + number)
     if name != "blocksworld":
         task = Task(rooms.TwoRooms(), *rooms.task(rng, fixed=name == "tworooms"))
-        way = steering(model, Box(2, rooms.LIMIT), seed, CemConfig(), acted=2)
+        way = steering(model, Box(2, rooms.LIMIT), seed, CemConfig(), acted=1)
         way = wandering(task.world, number) if floor else way
         return drive(model, task, seed, way, rooms.MOST_ACTIONS)
     [problem] = blocks.problems(1, (3, 4, 5), rng)
