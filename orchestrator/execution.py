@@ -19,13 +19,14 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 from django.utils import timezone
 
-from orchestrator import heartbeat, notebook, planning, runtime
+from orchestrator import heartbeat, planning, runtime
 from orchestrator.agent import evidence, loop
 from orchestrator.agent.program import Cancelled
 from orchestrator.agent.skills import load_skills
 from orchestrator.heartbeat import StopSign
 from orchestrator.inference.base import InferenceError, ModelUnavailable, ModelUnknown
-from orchestrator.notebook import Notebook
+from orchestrator.memory import notebook
+from orchestrator.memory.notebook import Notebook
 from orchestrator.recorded import RecordedModel, Stopped
 from orchestrator.team import Team
 from orchestrator.tools import documents, notes, registry

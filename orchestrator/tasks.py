@@ -16,16 +16,9 @@ from celery.worker.control import control_command
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from orchestrator import (
-    consolidation,
-    episodes,
-    execution,
-    heartbeat,
-    library,
-    runtime,
-    triggers,
-)
+from orchestrator import execution, heartbeat, runtime, triggers
 from orchestrator.inference.base import ModelUnavailable
+from orchestrator.memory import consolidation, episodes, library
 from orchestrator.serving import counter
 from staff import queries
 from staff.actions import (

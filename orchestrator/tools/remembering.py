@@ -110,7 +110,7 @@ def facts_in(context: ToolContext, text: str) -> Table:
 
 
 def _commit_fact(files: Files, arguments: dict[str, Any]) -> dict[str, Any]:
-    """What a dry-run shows of it; the house keeps the fact itself (`orchestrator.notebook`)."""
+    """What a dry-run shows of it; the house keeps it (`orchestrator.memory.notebook`)."""
     return {"remembered": arguments["text"]}
 
 

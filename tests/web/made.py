@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 
-from orchestrator import dispatch, library, triggers
+from orchestrator import dispatch, triggers
+from orchestrator.memory import library
 from staff.actions import memory, planning, queue, tasks
 from staff.actions.streams import News
 from staff.domain.plans import Plan, PlanStep

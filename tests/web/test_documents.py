@@ -7,7 +7,7 @@ import io
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from orchestrator import library
+from orchestrator.memory import library
 from staff.actions import memory
 from staff.models import Document, DocumentVersion, Memory
 from tests.orchestrator.tools import papers

@@ -54,6 +54,12 @@ def test_markdown_holds_nothing_active(text):
         assert bad not in html
 
 
+def test_what_an_answer_cites_can_be_looked_at():
+    html = markdown_html("It is Friday [m12]. Not code: `x` and [m13](https://example.org).")
+    assert '<a href="/memory/12" rel="noopener noreferrer">m12</a>' in html
+    assert "/memory/13" not in html
+
+
 def test_tables_are_cut_at_200_rows_and_numbers_stand_right():
     shown = preview("a.csv", b"name,sum\r\n" + b"x,1.5\r\n" * 300)
     assert shown.columns == ["name", "sum"] and len(shown.rows) == MAX_ROWS and shown.cut

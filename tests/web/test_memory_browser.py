@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from orchestrator import library
+from orchestrator.memory import library
 from staff.models import Document, DocumentVersion, Memory
 from tests.orchestrator.tools import papers
 from tests.web.test_browser import page as page  # a fixture

@@ -13,8 +13,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from orchestrator import exchange, library
 from orchestrator.intake import GivenFile
+from orchestrator.memory import exchange, library
 from staff import queries
 from staff.actions import documents, memory
 from staff.actions.drafts import MemoryRefused

@@ -11,9 +11,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from orchestrator import exchange
 from orchestrator import memory as memories
-from orchestrator.exchange import BadRow
+from orchestrator.memory import exchange
+from orchestrator.memory.exchange import BadRow
 from staff import queries
 from staff.actions import memory
 from staff.actions.drafts import MAX_CHARS

@@ -6,12 +6,14 @@ import csv
 import io
 import itertools
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import PurePath
 from typing import Any
 
 import nh3
+from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 from markdown_it import MarkdownIt
 
@@ -27,6 +29,8 @@ TAGS = {"h1", "h2", "h3", "h4", "h5", "h6", "p", "br", "hr", "ul", "ol", "li", "
 TAGS |= {"code", "em", "strong", "s", "a", "table", "thead", "tbody", "tr", "th", "td"}
 ATTRIBUTES = {"a": {"href"}, "td": {"class"}, "th": {"class"}}
 SCHEMES = {"http", "https", "mailto"}
+
+CITED = re.compile(r"\[m(\d{1,18})\](?!\()")
 
 _markdown = MarkdownIt("commonmark", {"html": False}).enable(["table", "strikethrough"])
 
@@ -71,9 +75,17 @@ def preview(name: str, content: bytes) -> Preview:
 
 
 def markdown_html(text: str) -> SafeString:
-    """Markdown as HTML that is safe to show: no raw HTML, no images, no scripts."""
-    html = _markdown.render(text).replace('style="text-align:right"', 'class="number"')
+    """Markdown as HTML that is safe to show: no raw HTML, no images, no scripts.
+
+    Where a memory is cited, "[m12]", is a link to it; who may not see it is told so there.
+    """
+    linked = CITED.sub(lambda found: f"[m{found[1]}]({_memory_url(found[1])})", text)
+    html = _markdown.render(linked).replace('style="text-align:right"', 'class="number"')
     return mark_safe(nh3.clean(html, tags=TAGS, attributes=ATTRIBUTES, url_schemes=SCHEMES))
+
+
+def _memory_url(number: str) -> str:
+    return reverse("memory", args=[int(number)])
 
 
 def _csv(content: bytes, ending: str) -> Iterable[list[Any]]:

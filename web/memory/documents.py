@@ -11,8 +11,8 @@ from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
-from orchestrator import library
 from orchestrator.intake import GivenFile, NoRoom
+from orchestrator.memory import library
 from orchestrator.tools.base import FileProblem
 from staff import queries
 from staff.actions import documents as actions

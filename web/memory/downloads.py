@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpResponse
 
-from orchestrator import library
+from orchestrator.memory import library
 from staff.models import DocumentVersion
 from web.goals.downloads import sent
 

@@ -4,10 +4,11 @@ from pathlib import Path
 
 from django.core.management.base import CommandError
 
-from orchestrator import consolidation, exchange, library, runtime
 from orchestrator import memory as memories
+from orchestrator import runtime
 from orchestrator.inference.base import InferenceError
 from orchestrator.intake import GivenFile
+from orchestrator.memory import consolidation, exchange, library
 from staff import queries
 from staff.actions import memory
 from staff.actions.consolidation import split

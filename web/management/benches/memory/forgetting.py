@@ -20,10 +20,11 @@ from unittest.mock import patch
 from django.conf import settings
 from django.db import connection
 
-from orchestrator import dispatch, episodes, execution, runtime
+from orchestrator import dispatch, execution, runtime
 from orchestrator import memory as memories
 from orchestrator.inference.base import ChatRequest
 from orchestrator.inference.scripted import ScriptedModel
+from orchestrator.memory import episodes
 from staff.actions import archive, memory, planning, redaction
 from staff.actions.memory import Draft, scope_of
 from staff.actions.people import open_workspace

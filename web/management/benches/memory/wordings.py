@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from orchestrator import consolidation, runtime
 from orchestrator import memory as memories
+from orchestrator import runtime
 from orchestrator.inference.base import ChatModel, InferenceError
+from orchestrator.memory import consolidation
 from staff import queries
 from staff.actions.memory import Draft, scope_of
 from staff.actions.people import open_workspace

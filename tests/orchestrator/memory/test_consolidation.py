@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from django.db import connections
 
-from orchestrator import consolidation, memory
+from orchestrator import memory
 from orchestrator.inference.scripted import ScriptedModel
+from orchestrator.memory import consolidation
 from staff import queries
 from staff.actions.consolidation import split
 from staff.actions.memory import Draft, forget, scope_of

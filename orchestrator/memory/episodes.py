@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from orchestrator import memory, notebook, runtime
+from orchestrator import memory, runtime
+from orchestrator.memory import notebook
 from orchestrator.tools import notes
 from orchestrator.tools.remembering import NOTHING
 from staff import queries

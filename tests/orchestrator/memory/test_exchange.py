@@ -10,8 +10,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pytest
 
-from orchestrator import exchange, memory, runtime
+from orchestrator import memory, runtime
 from orchestrator.inference.embedding import WordLlamaEmbedder, unit
+from orchestrator.memory import exchange
 from staff import queries
 from staff.actions.memory import Draft, scope_of
 from staff.models import Memory, MemoryVector, Scope

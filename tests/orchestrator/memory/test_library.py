@@ -10,9 +10,9 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from orchestrator import library, tasks
+from orchestrator import tasks
 from orchestrator.intake import GivenFile
-from orchestrator.memory import recall
+from orchestrator.memory import library, recall
 from orchestrator.tools.base import FileProblem
 from staff import queries
 from staff.actions import documents, memory, originals

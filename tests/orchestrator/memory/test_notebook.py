@@ -10,9 +10,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from orchestrator import dispatch, episodes, execution, memory, notebook, runtime
+from orchestrator import dispatch, execution, memory, runtime
 from orchestrator.agent.skills import Skill, load_skills
 from orchestrator.inference.scripted import ScriptedModel
+from orchestrator.memory import episodes, notebook
 from orchestrator.tools import notes
 from staff.actions import goals, planning, queue
 from staff.actions.memory import Draft, forget, scope_of
