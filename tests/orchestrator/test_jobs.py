@@ -106,7 +106,7 @@ def test_a_worker_takes_back_what_died_with_its_name_before_it_does_anything_els
 
     monkeypatch.setattr(tasks.nodes, "register", register)
     monkeypatch.setattr(tasks, "WAIT_S", 0)
-    for part in ("connection", "heartbeat", "runtime"):
+    for part in ("connection", "heartbeat", "runtime", "counter"):
         monkeypatch.setattr(tasks, part, MagicMock())
     celeryd_after_setup.send("staff@1", instance=MagicMock(concurrency=4), conf={})
     assert not queue.holds(dead) and task_of(goal, "a").state == TaskState.READY
