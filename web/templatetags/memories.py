@@ -65,8 +65,9 @@ def event_name(event: MemoryEvent) -> str:
 @register.filter
 def reasons(weighed: dict[str, float]) -> str:
     """What spoke for a memory, the weightiest first: "its words, its meaning"."""
-    best = sorted(weighed, key=lambda name: -weighed[name])
-    return ", ".join(str(REASONS.get(name, name)) for name in best[:3] if weighed[name] > 0)
+    spoke = [name for name in weighed if name in REASONS and weighed[name] > 0]
+    best = sorted(spoke, key=lambda name: -weighed[name])
+    return ", ".join(str(REASONS[name]) for name in best[:3])
 
 
 @register.filter
