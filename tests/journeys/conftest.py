@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -89,15 +90,19 @@ class House:
         )
 
     def worker(self, name: str) -> psutil.Process:
-        """The supervised process of that name."""
+        """The supervised process of that name, once there is one: it may just be starting anew."""
+        return until(lambda: self._alive(name), 60)
+
+    def _alive(self, name: str) -> psutil.Process | None:
         listed = subprocess.run(
             [sys.executable, "-m", "supervisor.supervisorctl", "-c"]
             + [str(self.data / "run" / "supervisord.conf"), "pid", name],
             capture_output=True,
             text=True,
-            check=True,
         )
-        return psutil.Process(int(listed.stdout))
+        with suppress(ValueError, psutil.NoSuchProcess):  # it has none, or just died
+            return psutil.Process(int(listed.stdout))
+        return None
 
 
 def until(condition, seconds: float = 120, every: float = 0.2):
