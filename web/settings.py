@@ -39,6 +39,7 @@ HEARTBEAT_S = env.integer("FORESTAFF_HEARTBEAT_S", 10)
 WATCH_FOLDERS = env.names("FORESTAFF_WATCH", [str(DATA_DIR / "inbox")])  # PATH or ID=PATH
 SCRIPT = env.text("FORESTAFF_SCRIPT", "")  # "package.module:function" answers instead of a model
 # Events of goals that ended longer ago than this are kept in compressed form; nothing is deleted.
+NOTES_TOKENS = env.integer("FORESTAFF_NOTES_TOKENS", 300)  # of memory in a program's prompt
 ARCHIVE_AFTER_DAYS = env.integer("FORESTAFF_ARCHIVE_AFTER_DAYS", 30)
 
 INSTALLED_APPS = [

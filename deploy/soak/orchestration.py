@@ -8,6 +8,7 @@ its claim (`started_at`) and ends with what made it done (`ended_at`).
   over the time from the first claim to the last end.
 - overhead: one goal at a time, a chain of 12 steps, so that no task waits for another; from the
   claim of each task to its end.
+- no task is shown notes from memory: what recalling costs, `bench memory` says.
 - CPU time of workers and database for each task of the backlog: unlike the others this figure
   hardly depends on what else the machine does.
 """
@@ -38,7 +39,9 @@ ATTEMPTS = """
 
 def house(scale: float) -> House:
     return House(
-        workers=WORKERS, threads=THREADS, env={"FORESTAFF_SCRIPT": "deploy.soak.scripts:copy"}
+        workers=WORKERS,
+        threads=THREADS,
+        env={"FORESTAFF_SCRIPT": "deploy.soak.scripts:copy", "FORESTAFF_NOTES_TOKENS": "0"},
     )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any
 
+from django.conf import settings
 from django.utils import timezone
 
 from orchestrator import memory, runtime
@@ -23,7 +24,6 @@ from staff.domain import ranking
 from staff.models import Agent, Effect, Goal, Memory, Scope, Task
 from staff.recall import NothingVisible, Recalled, Sight, visible_to
 
-NOTES_TOKENS = 300  # of all notes in the prompt of a program
 PROMPT_TOKENS = 1500  # of that prompt with its notes
 ANSWER_TOKENS = 900  # of the notes from which a question is answered
 LOOKED_AT = 24  # memories that are considered for a prompt
@@ -55,18 +55,18 @@ class Notebook:
     def notes(self, prompt: str) -> Sequence[Note]:
         """See `tools.base.Memory`. An attempt that takes over shows what the one before it did, so
         that its prompt is the same and the recorded answer fits."""
-        if self._sight is None:
+        if settings.NOTES_TOKENS == 0 or self._sight is None:
             return ()
         found = queries.noted_for(self.task) if self.task.fence > 1 else []
         found = found or [*self._profile, *self._near(self.asked)]
         found = [each for each in found if not each.memory.is_tainted]
-        room = min(NOTES_TOKENS, PROMPT_TOKENS - self.count(prompt))
+        room = min(settings.NOTES_TOKENS, PROMPT_TOKENS - self.count(prompt))
         return self._give(found, self.asked, room, self._inputs(), is_in_task=True)
 
     def about_boss(self) -> Sequence[Note]:
         if self._sight is None:
             return ()
-        return self._give(self._profile, self.asked, NOTES_TOKENS)
+        return self._give(self._profile, self.asked, settings.NOTES_TOKENS)
 
     def recall(self, question: str) -> Sequence[Note]:
         if self._sight is None:

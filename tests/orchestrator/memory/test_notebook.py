@@ -168,7 +168,7 @@ def test_a_prompt_keeps_to_its_budget(office, boss, says):
     run(office, boss)
     (request,) = model.requests
     shown = request.messages[1].content.partition(notes.HEADING)[2].partition("Write the")[0]
-    assert 0 < model.count_tokens(shown) <= notebook.NOTES_TOKENS
+    assert 0 < model.count_tokens(shown) <= 300
     assert model.count_prompt(request) <= notebook.PROMPT_TOKENS
 
 
