@@ -9,8 +9,6 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-pytest.importorskip("torch")
-
 
 def said(*words, **options):
     out = StringIO()

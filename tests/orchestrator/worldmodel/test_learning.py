@@ -9,14 +9,13 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from orchestrator.worldmodel import evaluate, recipes, steps, train  # noqa: E402
-from orchestrator.worldmodel.evaluate import CONTROLS, Task, drive, searching, wandering  # noqa: E402
-from orchestrator.worldmodel.model import WorldModel  # noqa: E402
-from orchestrator.worldmodel.planners import SearchConfig  # noqa: E402
-from orchestrator.worldmodel.worlds import blocksworld as blocks  # noqa: E402
+from orchestrator.worldmodel import evaluate, recipes, steps, train
+from orchestrator.worldmodel.evaluate import CONTROLS, Task, drive, searching, wandering
+from orchestrator.worldmodel.model import WorldModel
+from orchestrator.worldmodel.planners import SearchConfig
+from orchestrator.worldmodel.worlds import blocksworld as blocks
 
 CALLS = SearchConfig(calls=512)
 MOST_STEPS = 12

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from orchestrator.worldmodel import evaluate, losses  # noqa: E402
+from orchestrator.worldmodel import evaluate, losses
 
 
 def rows(count=512, size=32, seed=0):

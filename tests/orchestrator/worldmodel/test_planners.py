@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from orchestrator.worldmodel import evaluate  # noqa: E402
-from orchestrator.worldmodel.base import Action, Box, TokenSet  # noqa: E402
-from orchestrator.worldmodel.model import ModelConfig, Seen, WorldModel  # noqa: E402
-from orchestrator.worldmodel.planners import CemConfig, SearchConfig, icem, search  # noqa: E402
-from orchestrator.worldmodel.worlds.tworooms import TwoRooms  # noqa: E402
+from orchestrator.worldmodel import evaluate
+from orchestrator.worldmodel.base import Action, Box, TokenSet
+from orchestrator.worldmodel.model import ModelConfig, Seen, WorldModel
+from orchestrator.worldmodel.planners import CemConfig, SearchConfig, icem, search
+from orchestrator.worldmodel.worlds.tworooms import TwoRooms
 
 
 class Distance(torch.nn.Module):

@@ -8,13 +8,12 @@ import zipfile
 
 import numpy as np
 import pytest
+import torch
 
-torch = pytest.importorskip("torch")
-
-from orchestrator.worldmodel import checkpoint, data, recipes, shelf  # noqa: E402
-from orchestrator.worldmodel.base import Action, WorldModelError  # noqa: E402
-from orchestrator.worldmodel.data import Episode, Replay  # noqa: E402
-from orchestrator.worldmodel.worlds.blocksworld import Blocksworld  # noqa: E402
+from orchestrator.worldmodel import checkpoint, data, recipes, shelf
+from orchestrator.worldmodel.base import Action, WorldModelError
+from orchestrator.worldmodel.data import Episode, Replay
+from orchestrator.worldmodel.worlds.blocksworld import Blocksworld
 
 
 def quiet(text):
